@@ -1,0 +1,17 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod error;
+pub mod id;
+pub mod json;
+
+pub mod event;
+pub mod order;
+
+pub mod dixf;
+pub mod policy;
+
+pub mod flow;
+pub mod port;
+
+pub use error::{ErrorKind, PortError, Retry};
