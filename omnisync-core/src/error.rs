@@ -119,7 +119,13 @@ struct Inner {
 impl PortError {
     /// An error of `kind` in `operation`, a constant such as `"state_store.write"`.
     pub fn new(kind: ErrorKind, operation: &'static str) -> Self {
-        Self(Box::new(Inner { kind, operation, detail: None, retry_after: None, source: None }))
+        Self(Box::new(Inner {
+            kind,
+            operation,
+            detail: None,
+            retry_after: None,
+            source: None,
+        }))
     }
 
     /// Says what happened to which item, and what to do. Never put payloads or secrets here.
@@ -165,7 +171,9 @@ impl PortError {
 
     /// How to proceed: the peer's own delay, else the advice of the kind.
     pub fn retry(&self) -> Retry {
-        self.0.retry_after.map_or_else(|| self.0.kind.retry(), Retry::After)
+        self.0
+            .retry_after
+            .map_or_else(|| self.0.kind.retry(), Retry::After)
     }
 
     /// True when repeating later, without anybody repairing anything, can succeed.
@@ -210,7 +218,10 @@ impl fmt::Debug for PortError {
 
 impl StdError for PortError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
     }
 }
 
@@ -229,7 +240,10 @@ mod tests {
         let error = PortError::new(ErrorKind::Corrupt, "blob_stage.get")
             .with_detail("package a.zip was altered")
             .with_source(std::io::Error::other("hash mismatch"));
-        assert_eq!(error.to_string(), "blob_stage.get: corrupt data (package a.zip was altered)");
+        assert_eq!(
+            error.to_string(),
+            "blob_stage.get: corrupt data (package a.zip was altered)"
+        );
         assert_eq!(
             error.report(),
             "blob_stage.get: corrupt data (package a.zip was altered): hash mismatch"

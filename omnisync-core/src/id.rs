@@ -313,11 +313,17 @@ mod tests {
         for (text, position) in [("a/b", 1), ("a\nb", 1), ("#", 0), ("ab?", 2), ("\\", 0)] {
             assert_eq!(
                 OrderId::new(text),
-                Err(IdError::Character { what: "order id", position }),
+                Err(IdError::Character {
+                    what: "order id",
+                    position
+                }),
                 "{text:?}"
             );
         }
-        assert!(matches!(OrderId::new("x".repeat(65)), Err(IdError::TooLong { .. })));
+        assert!(matches!(
+            OrderId::new("x".repeat(65)),
+            Err(IdError::TooLong { .. })
+        ));
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod error;
 pub mod id;
 pub mod json;
 
+pub mod batch;
 pub mod event;
 pub mod order;
 

@@ -1,1 +1,29 @@
-//! Under construction.
+//! Flows: the use cases, over `Arc<dyn Port>`.
+//!
+//! Each flow does one bounded piece of work per `run_once` and says what happened to every item.
+//! Any number of workers may run any flow against one store at the same time; a worker that dies
+//! leaves nothing that another cannot finish.
+
+mod batch;
+mod build;
+mod deliver;
+mod explain;
+mod ingest;
+mod project;
+mod repository;
+mod retention;
+mod settle;
+mod sweep;
+mod worker;
+
+pub use batch::{BatchFlow, BatchOutcome, BatchStep, Dropped};
+pub use build::PackageSpec;
+pub use deliver::{Deliver, DeliverOutcome, DeliverPolicy, Delivered, SettledOrder};
+pub use explain::{Explain, Explanation, Waiting};
+pub use ingest::{
+    EventTypes, Fate, Ingest, IngestItem, IngestOutcome, IngestPolicy, Intaken, Refusal,
+};
+pub use retention::{Retention, RetentionOutcome};
+pub use settle::{ExpectedRecords, OrderVerdict, UnmatchedRecord, verdicts};
+pub use sweep::{Sweep, SweepOutcome};
+pub use worker::Worker;

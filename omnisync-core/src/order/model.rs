@@ -76,14 +76,23 @@ impl Order {
     /// Amount of a line in the order's currency: quantity × price × (1 − discount), rounded half
     /// to even to the currency's minor unit. This is the amount that the package carries.
     pub fn line_amount(&self, line: &LineItem) -> Decimal {
-        let gross = line.quantity * line.unit_price;
-        let net = gross * (Decimal::ONE - line.discount.unwrap_or_default());
-        net.round_dp_with_strategy(self.currency.minor_digits(), RoundingStrategy::MidpointNearestEven)
+        let kept = Decimal::ONE - line.discount.unwrap_or_default();
+        let net = line
+            .quantity
+            .checked_mul(line.unit_price)
+            .and_then(|gross| gross.checked_mul(kept))
+            .unwrap_or(Decimal::MAX);
+        net.round_dp_with_strategy(
+            self.currency.minor_digits(),
+            RoundingStrategy::MidpointNearestEven,
+        )
     }
 
     /// Sum of the line amounts.
     pub fn lines_total(&self) -> Decimal {
-        self.line_items.iter().map(|line| self.line_amount(line)).sum()
+        self.line_items.iter().fold(Decimal::ZERO, |sum, line| {
+            sum.saturating_add(self.line_amount(line))
+        })
     }
 }
 
@@ -93,10 +102,32 @@ pub struct Currency([u8; 3]);
 
 /// Active ISO 4217 codes that do not have two minor digits.
 const MINOR_DIGITS: &[(&[u8; 3], u32)] = &[
-    (b"BHD", 3), (b"BIF", 0), (b"CLF", 4), (b"CLP", 0), (b"DJF", 0), (b"GNF", 0), (b"IQD", 3),
-    (b"ISK", 0), (b"JOD", 3), (b"JPY", 0), (b"KMF", 0), (b"KRW", 0), (b"KWD", 3), (b"LYD", 3),
-    (b"OMR", 3), (b"PYG", 0), (b"RWF", 0), (b"TND", 3), (b"UGX", 0), (b"UYI", 0), (b"UYW", 4),
-    (b"VND", 0), (b"VUV", 0), (b"XAF", 0), (b"XOF", 0), (b"XPF", 0),
+    (b"BHD", 3),
+    (b"BIF", 0),
+    (b"CLF", 4),
+    (b"CLP", 0),
+    (b"DJF", 0),
+    (b"GNF", 0),
+    (b"IQD", 3),
+    (b"ISK", 0),
+    (b"JOD", 3),
+    (b"JPY", 0),
+    (b"KMF", 0),
+    (b"KRW", 0),
+    (b"KWD", 3),
+    (b"LYD", 3),
+    (b"OMR", 3),
+    (b"PYG", 0),
+    (b"RWF", 0),
+    (b"TND", 3),
+    (b"UGX", 0),
+    (b"UYI", 0),
+    (b"UYW", 4),
+    (b"VND", 0),
+    (b"VUV", 0),
+    (b"XAF", 0),
+    (b"XOF", 0),
+    (b"XPF", 0),
 ];
 
 /// Active ISO 4217 codes with two minor digits.
@@ -113,7 +144,9 @@ impl Currency {
     pub fn parse(code: &str) -> Option<Self> {
         let bytes: [u8; 3] = code.as_bytes().try_into().ok()?;
         let known = MINOR_DIGITS.iter().any(|(known, _)| **known == bytes)
-            || TWO_DIGITS.split_ascii_whitespace().any(|known| known == code);
+            || TWO_DIGITS
+                .split_ascii_whitespace()
+                .any(|known| known == code);
         known.then_some(Self(bytes))
     }
 
@@ -124,7 +157,10 @@ impl Currency {
 
     /// Number of digits of the minor unit: 2 for USD, 0 for JPY.
     pub fn minor_digits(self) -> u32 {
-        MINOR_DIGITS.iter().find(|(code, _)| **code == self.0).map_or(2, |(_, digits)| *digits)
+        MINOR_DIGITS
+            .iter()
+            .find(|(code, _)| **code == self.0)
+            .map_or(2, |(_, digits)| *digits)
     }
 }
 
@@ -149,7 +185,10 @@ impl Country {
     /// Parses two upper-case letters.
     pub fn parse(code: &str) -> Option<Self> {
         let bytes: [u8; 2] = code.as_bytes().try_into().ok()?;
-        bytes.iter().all(u8::is_ascii_uppercase).then_some(Self(bytes))
+        bytes
+            .iter()
+            .all(u8::is_ascii_uppercase)
+            .then_some(Self(bytes))
     }
 
     /// The code.

@@ -92,7 +92,10 @@ pub struct BlobStageCapability {
 impl BlobStageCapability {
     /// A stage that holds blobs of up to `blob_bytes_max` bytes.
     pub const fn new(durable: bool, blob_bytes_max: u64) -> Self {
-        Self { durable, blob_bytes_max }
+        Self {
+            durable,
+            blob_bytes_max,
+        }
     }
 }
 
@@ -117,7 +120,9 @@ pub struct BlobRead {
 
 impl fmt::Debug for BlobRead {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BlobRead").field("receipt", &self.receipt).finish_non_exhaustive()
+        f.debug_struct("BlobRead")
+            .field("receipt", &self.receipt)
+            .finish_non_exhaustive()
     }
 }
 

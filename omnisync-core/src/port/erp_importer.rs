@@ -71,7 +71,11 @@ pub struct ErpCapability {
 impl ErpCapability {
     /// One import per project at a time, results per record.
     pub const fn new(repeated_execution: RepeatedExecution) -> Self {
-        Self { repeated_execution, parallel_per_project: 1, record_results: true }
+        Self {
+            repeated_execution,
+            parallel_per_project: 1,
+            record_results: true,
+        }
     }
 }
 

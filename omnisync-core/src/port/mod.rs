@@ -11,7 +11,7 @@ mod event_source;
 mod state_store;
 
 pub use blob_stage::{
-    BlobReceipt, BlobRead, BlobStage, BlobStageCapability, BlobStageExt, ByteStream, byte_stream,
+    BlobRead, BlobReceipt, BlobStage, BlobStageCapability, BlobStageExt, ByteStream, byte_stream,
 };
 pub use clock::{Clock, IdSource};
 pub use erp_importer::{
@@ -20,12 +20,14 @@ pub use erp_importer::{
 };
 pub use event_source::{
     DeadLetterReason, Delivery, DeliveryToken, Disposition, EventSource, EventSourceCapability,
-    Received, SettlementMode, Settled,
+    Received, Settled, SettlementMode,
 };
 pub use state_store::{
     Action, Collection, Content, Document, DocumentKey, Expect, Page, Query, StateStore,
     StateStoreCapability, StateStoreExt, Write, WriteResult, Written,
 };
+
+pub(crate) use state_store::body_of;
 
 /// Implements a port for a pointer to an implementation. Spelling every method out keeps
 /// wrappers honest: a method added to a port breaks them until they forward it.

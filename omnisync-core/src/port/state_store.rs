@@ -3,7 +3,6 @@ use std::fmt;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use super::forward_to_pointee;
@@ -149,7 +148,10 @@ pub struct DocumentKey {
 impl DocumentKey {
     /// Addresses `id` in `collection`.
     pub fn new(collection: Collection, id: impl Into<String>) -> Self {
-        Self { collection, id: id.into() }
+        Self {
+            collection,
+            id: id.into(),
+        }
     }
 }
 
@@ -374,11 +376,6 @@ pub(crate) fn body_of<T: Serialize>(value: &T) -> Result<Box<RawValue>, PortErro
     serde_json::value::to_raw_value(value).map_err(|error| {
         PortError::new(ErrorKind::Invalid, "state_store.render").with_source(error)
     })
-}
-
-/// Parses the body of a document that owns everything it holds.
-pub(crate) fn parse_owned<T: DeserializeOwned>(document: &Document) -> Result<T, PortError> {
-    document.parse()
 }
 
 forward_to_pointee!(StateStore {

@@ -1,0 +1,461 @@
+//! Maps an order to rows of text, before any byte of a package is written.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use chrono::NaiveDate;
+use rust_decimal::{Decimal, RoundingStrategy};
+use sha2::Digest as _;
+
+use super::compile::{CompiledColumn, CompiledEntity, CompiledMap};
+use super::countries;
+use super::error::{FieldError, FieldErrorKind, MapError};
+use super::field_map::{DateFormat, Format, Otherwise, Source};
+use super::unicode;
+use crate::id::OrderId;
+use crate::order::{Currency, LineItem, Order, Unknown};
+
+/// Stable key of a line: `L` and 19 base-32 digits of the SHA-256 of order number and item
+/// number, 95 bits in all.
+///
+/// The ERP identifies lines by a lot id of at most 20 characters and would number them itself.
+/// With a key that depends on nothing but the line's identity, sending an order again updates its
+/// lines instead of adding them a second time.
+pub fn line_key(order: &OrderId, item_number: u32) -> String {
+    String::from_utf8_lossy(&line_key_bytes(order, item_number)).into_owned()
+}
+
+fn line_key_bytes(order: &OrderId, item_number: u32) -> [u8; 20] {
+    const DIGITS: [u8; 32] = *b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let mut hash = sha2::Sha256::new();
+    hash.update(order.as_str());
+    // An order number has no control characters, so the separator makes the input unambiguous.
+    hash.update([0]);
+    hash.update(item_number.to_be_bytes());
+    let digest: [u8; 32] = hash.finalize().into();
+    let mut key = [b'L'; 20];
+    let mut bits = digest
+        .first_chunk()
+        .map_or(0, |bytes| u128::from_be_bytes(*bytes));
+    for slot in key.iter_mut().skip(1) {
+        let digit = usize::try_from(bits >> 123).unwrap_or_default();
+        *slot = DIGITS.get(digit).copied().unwrap_or_default();
+        bits <<= 5;
+    }
+    key
+}
+
+/// An order as rows of text. Reuse one value for many orders: its buffers stay allocated.
+#[derive(Debug, Clone, Default)]
+pub struct MappedOrder {
+    text: String,
+    fields: Vec<Field>,
+    header_columns: usize,
+    line_columns: usize,
+    lines: usize,
+    identity: Option<(OrderId, Currency)>,
+    amount: Decimal,
+    /// Largest size of all rows in either layout, in bytes, without what the columns add.
+    pub(super) encoded_bytes_max: usize,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Field {
+    end: usize,
+    is_absent: bool,
+}
+
+impl MappedOrder {
+    /// The order. `None` before anything was mapped, or when mapping failed.
+    pub fn order_id(&self) -> Option<&OrderId> {
+        self.identity.as_ref().map(|(order, _)| order)
+    }
+
+    /// Currency of the amounts. `None` before anything was mapped, or when mapping failed.
+    pub fn currency(&self) -> Option<Currency> {
+        self.identity.as_ref().map(|(_, currency)| *currency)
+    }
+
+    /// Sum of the line amounts.
+    pub fn amount(&self) -> Decimal {
+        self.amount
+    }
+
+    /// Number of lines.
+    pub fn lines(&self) -> usize {
+        self.lines
+    }
+
+    /// Values of the header row in column order, `None` where the order has none.
+    pub fn header(&self) -> impl Iterator<Item = Option<&str>> {
+        self.row(0, self.header_columns)
+    }
+
+    /// Values of the line with this zero-based position, in column order.
+    pub fn line(&self, position: usize) -> impl Iterator<Item = Option<&str>> {
+        self.row(
+            self.header_columns + position * self.line_columns,
+            self.line_columns,
+        )
+    }
+
+    pub(super) fn columns(&self) -> (usize, usize) {
+        (self.header_columns, self.line_columns)
+    }
+
+    fn row(&self, first: usize, count: usize) -> impl Iterator<Item = Option<&str>> {
+        let before = first
+            .checked_sub(1)
+            .and_then(|index| self.fields.get(index));
+        let mut start = before.map_or(0, |field| field.end);
+        self.fields
+            .iter()
+            .skip(first)
+            .take(count)
+            .map(move |field| {
+                let text = self.text.get(start..field.end);
+                start = field.end;
+                if field.is_absent { None } else { text }
+            })
+    }
+}
+
+impl CompiledMap {
+    /// Maps an order.
+    ///
+    /// # Errors
+    /// Names every field that stands in the way.
+    pub fn map(&self, order: &Order) -> Result<MappedOrder, MapError> {
+        let mut mapped = MappedOrder::default();
+        self.map_into(order, &mut mapped)?;
+        Ok(mapped)
+    }
+
+    /// Maps an order into the buffers of `mapped`. After an error `mapped` holds no order.
+    ///
+    /// # Errors
+    /// Names every field that stands in the way.
+    pub fn map_into(&self, order: &Order, mapped: &mut MappedOrder) -> Result<(), MapError> {
+        mapped.text.clear();
+        mapped.fields.clear();
+        mapped.header_columns = self.headers.columns.len();
+        mapped.line_columns = self.lines.columns.len();
+        mapped.lines = order.line_items.len();
+        mapped.identity = None;
+        mapped.amount = Decimal::ZERO;
+        let mut errors = Vec::new();
+        if order.line_items.is_empty() {
+            let column = self.headers.columns.first().map(|c| c.column.name.clone());
+            let kind = FieldErrorKind::Missing;
+            errors.push(FieldError {
+                column: column.unwrap_or_default(),
+                line: None,
+                kind,
+            });
+        }
+        map_row(
+            &self.headers,
+            &Context { order, line: None },
+            mapped,
+            &mut errors,
+        );
+        for line in &order.line_items {
+            map_row(
+                &self.lines,
+                &Context {
+                    order,
+                    line: Some(line),
+                },
+                mapped,
+                &mut errors,
+            );
+            let amount = line_amount(order, line).ok();
+            if let Some(sum) = amount.and_then(|amount| mapped.amount.checked_add(amount)) {
+                mapped.amount = sum;
+            } else {
+                let kind = FieldErrorKind::OutOfRange;
+                push_error(&mut errors, "LINEAMOUNT", Some(line.item_number), kind);
+            }
+        }
+        if !errors.is_empty() {
+            return Err(MapError {
+                order: order.order_id.clone(),
+                fields: errors,
+            });
+        }
+        // A byte becomes at most an escape of six (JSON); a separator and two quotes are at most
+        // six bytes (UTF-16).
+        mapped.encoded_bytes_max = (mapped.text.len() + mapped.fields.len()) * 6;
+        mapped.identity = Some((order.order_id.clone(), order.currency));
+        Ok(())
+    }
+}
+
+fn push_error(errors: &mut Vec<FieldError>, column: &str, line: Option<u32>, kind: FieldErrorKind) {
+    if errors.len() < MapError::FIELDS_MAX {
+        errors.push(FieldError {
+            column: column.to_owned(),
+            line,
+            kind,
+        });
+    }
+}
+
+fn map_row(
+    entity: &CompiledEntity,
+    context: &Context<'_>,
+    mapped: &mut MappedOrder,
+    errors: &mut Vec<FieldError>,
+) {
+    for column in &entity.columns {
+        let is_absent = match map_field(column, context, &mut mapped.text) {
+            Ok(is_absent) => is_absent,
+            Err(kind) => {
+                let line = context.line.map(|line| line.item_number);
+                push_error(errors, &column.column.name, line, kind);
+                true
+            }
+        };
+        mapped.fields.push(Field {
+            end: mapped.text.len(),
+            is_absent,
+        });
+    }
+}
+
+/// Appends the value of a column. Returns true when the order has none.
+fn map_field(
+    compiled: &CompiledColumn,
+    context: &Context<'_>,
+    out: &mut String,
+) -> Result<bool, FieldErrorKind> {
+    let column = &compiled.column;
+    let start = out.len();
+    let value = context.value(&column.source)?;
+    let mut is_absent = value == Value::Absent;
+    context.write(value, &column.format, out)?;
+    let is_blank = |out: &String| out.get(start..).is_none_or(|text| text.trim().is_empty());
+    if is_blank(out) {
+        if let Some(default) = &column.default {
+            out.truncate(start);
+            out.push_str(default);
+            is_absent = false;
+        }
+        if column.required && is_blank(out) {
+            return Err(FieldErrorKind::Missing);
+        }
+    }
+    let text = out.get(start..).unwrap_or_default();
+    if unicode::has_forbidden(text) {
+        return Err(FieldErrorKind::Character);
+    }
+    match column.chars_max {
+        Some(chars_max) if text.len() > chars_max && text.encode_utf16().count() > chars_max => {
+            Err(FieldErrorKind::TooLong { chars_max })
+        }
+        _ => Ok(is_absent),
+    }
+}
+
+#[derive(Debug, PartialEq)]
+enum Value<'a> {
+    Absent,
+    Text(Cow<'a, str>),
+    Number(Decimal),
+    Date(NaiveDate),
+}
+
+impl<'a> Value<'a> {
+    fn text(text: &'a str) -> Self {
+        Self::Text(Cow::Borrowed(text))
+    }
+
+    fn option<T>(option: Option<T>, value: impl FnOnce(T) -> Self) -> Self {
+        option.map_or(Self::Absent, value)
+    }
+
+    fn is_blank(&self) -> bool {
+        match self {
+            Self::Absent => true,
+            Self::Text(text) => text.trim().is_empty(),
+            Self::Number(_) | Self::Date(_) => false,
+        }
+    }
+}
+
+struct Context<'a> {
+    order: &'a Order,
+    line: Option<&'a LineItem>,
+}
+
+impl<'a> Context<'a> {
+    fn value<'s: 'a>(&self, source: &'s Source) -> Result<Value<'a>, FieldErrorKind> {
+        let order = self.order;
+        let address = &order.shipping_address;
+        Ok(match source {
+            Source::OrderId => Value::text(order.order_id.as_str()),
+            Source::CustomerId => Value::text(&order.customer_id),
+            Source::OrderDate => Value::Date(order.order_date),
+            Source::RequestedShippingDate => {
+                Value::option(order.requested_shipping_date, Value::Date)
+            }
+            Source::TotalAmount => Value::Number(order.total_amount),
+            Source::Currency => Value::text(order.currency.as_str()),
+            Source::Freight => Value::option(order.freight, Value::Number),
+            Source::AddressName => Value::option(address.name.as_deref(), Value::text),
+            Source::AddressStreet => Value::text(&address.street),
+            Source::AddressCity => Value::text(&address.city),
+            Source::AddressState => Value::option(address.state.as_deref(), Value::text),
+            Source::AddressZip => Value::option(address.zip.as_deref(), Value::text),
+            Source::AddressCountry => Value::text(address.country.as_str()),
+            Source::Constant(text) => Value::text(text),
+            Source::FirstOf(parts) => {
+                for part in parts {
+                    let value = self.value(part)?;
+                    if !value.is_blank() {
+                        return Ok(value);
+                    }
+                }
+                Value::Absent
+            }
+            Source::Concat { parts, separator } => self.concat(parts, separator)?,
+            Source::OrderMember(name) => member(&order.unknown, name)?,
+            Source::AddressMember(name) => member(&address.unknown, name)?,
+            source => match self.line {
+                Some(line) => line_value(order, line, source)?,
+                None => Value::Absent,
+            },
+        })
+    }
+
+    fn concat<'s: 'a>(
+        &self,
+        parts: &'s [Source],
+        separator: &str,
+    ) -> Result<Value<'a>, FieldErrorKind> {
+        let mut text = String::new();
+        let mut is_first = true;
+        for part in parts {
+            let value = self.value(part)?;
+            if value.is_blank() {
+                continue;
+            }
+            if !is_first {
+                text.push_str(separator);
+            }
+            is_first = false;
+            self.write(value, &Format::Plain, &mut text)?;
+        }
+        Ok(if is_first {
+            Value::Absent
+        } else {
+            Value::Text(Cow::Owned(text))
+        })
+    }
+
+    fn write(
+        &self,
+        value: Value<'_>,
+        format: &Format,
+        out: &mut String,
+    ) -> Result<(), FieldErrorKind> {
+        match value {
+            Value::Absent => Ok(()),
+            Value::Number(number) => {
+                let number = match format {
+                    Format::Money => rounded(number, self.order.currency.minor_digits()),
+                    Format::Decimals(digits) => rounded(number, *digits),
+                    _ => number,
+                };
+                push(out, format_args!("{}", without_negative_zero(number)))
+            }
+            Value::Date(date) => match format {
+                Format::Date(DateFormat::MonthDayYear) => {
+                    push(out, format_args!("{}", date.format("%m/%d/%Y")))
+                }
+                Format::Date(DateFormat::IsoDateTime) => push(out, format_args!("{date}T00:00:00")),
+                _ => push(out, format_args!("{date}")),
+            },
+            Value::Text(text) => {
+                out.push_str(translated(&text, format)?);
+                Ok(())
+            }
+        }
+    }
+}
+
+fn translated<'t>(text: &'t str, format: &'t Format) -> Result<&'t str, FieldErrorKind> {
+    match format {
+        Format::CountryAlpha3 => countries::alpha3(text).ok_or(FieldErrorKind::Country),
+        Format::Values { values, otherwise } => match (values.get(text), otherwise) {
+            (Some(replacement), _) => Ok(replacement),
+            (None, Otherwise::Keep) => Ok(text),
+            (None, Otherwise::Refuse) => Err(FieldErrorKind::Unmapped),
+        },
+        _ => Ok(text),
+    }
+}
+
+fn push(out: &mut String, text: std::fmt::Arguments<'_>) -> Result<(), FieldErrorKind> {
+    out.write_fmt(text).map_err(|_| FieldErrorKind::OutOfRange)
+}
+
+fn line_value<'a>(
+    order: &Order,
+    line: &'a LineItem,
+    source: &Source,
+) -> Result<Value<'a>, FieldErrorKind> {
+    Ok(match source {
+        Source::LineKey => Value::Text(Cow::Owned(line_key(&order.order_id, line.item_number))),
+        Source::ItemNumber => Value::Number(line.item_number.into()),
+        Source::ProductCode => Value::text(&line.product_code),
+        Source::Quantity => Value::Number(line.quantity),
+        Source::UnitPrice => Value::Number(line.unit_price),
+        Source::Discount => Value::option(line.discount, Value::Number),
+        Source::LineAmount => Value::Number(line_amount(order, line)?),
+        Source::LineMember(name) => member(&line.unknown, name)?,
+        _ => Value::Absent,
+    })
+}
+
+/// [`Order::line_amount`], which overflows where 28 digits do not suffice.
+fn line_amount(order: &Order, line: &LineItem) -> Result<Decimal, FieldErrorKind> {
+    let share = Decimal::ONE.checked_sub(line.discount.unwrap_or_default());
+    let gross = line.quantity.checked_mul(line.unit_price);
+    match gross
+        .zip(share)
+        .and_then(|(gross, share)| gross.checked_mul(share))
+    {
+        Some(_) => Ok(order.line_amount(line)),
+        None => Err(FieldErrorKind::OutOfRange),
+    }
+}
+
+fn member<'a>(members: &'a Unknown, name: &str) -> Result<Value<'a>, FieldErrorKind> {
+    let Some(json) = members.get(name) else {
+        return Ok(Value::Absent);
+    };
+    let json = json.get().trim();
+    match json.as_bytes().first() {
+        Some(b'"') => serde_json::from_str(json)
+            .map(|text: String| Value::Text(Cow::Owned(text)))
+            .map_err(|_| FieldErrorKind::NotScalar),
+        Some(b'n') => Ok(Value::Absent),
+        Some(b'{' | b'[') | None => Err(FieldErrorKind::NotScalar),
+        Some(_) => Ok(Value::text(json)),
+    }
+}
+
+/// Rounds half to even and writes exactly `digits` decimals, as far as 28 digits hold them.
+fn rounded(number: Decimal, digits: u32) -> Decimal {
+    let mut number = number.round_dp_with_strategy(digits, RoundingStrategy::MidpointNearestEven);
+    number.rescale(digits);
+    number
+}
+
+fn without_negative_zero(mut number: Decimal) -> Decimal {
+    if number.is_zero() {
+        number.set_sign_positive(true);
+    }
+    number
+}

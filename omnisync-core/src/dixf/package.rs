@@ -1,0 +1,464 @@
+//! Writes packages.
+//!
+//! The caller hands over one order after the other; each goes to two files. Both are deflated as
+//! they grow and held compressed, then copied out one behind the other. So memory is bounded by
+//! [`WriteLimits::package_bytes_max`] instead of by the rows; sizes and checksums are known
+//! before a local header is written, hence no data descriptors and no seeking; the package can
+//! go straight to a network and is hashed on its way; and each file can be deflated on a thread
+//! of its own.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::io::{self, Write};
+
+use chrono::{DateTime, Timelike as _, Utc};
+use rust_decimal::Decimal;
+use sha2::Digest as _;
+use zip::ZipWriter;
+
+use super::compile::{CompiledEntity, CompiledMap};
+use super::error::WriteError;
+use super::field_map::Layout;
+use super::header::PackageHeader;
+use super::manifest::Manifest;
+use super::mapping::MappedOrder;
+use super::zip_entry::{EntryBuffer, ForwardWriter};
+use super::{csv, json_net, unicode};
+use crate::id::{BatchId, OrderId, ProjectName, Sha256};
+use crate::order::{Currency, Order};
+
+/// Facts about a package other than its orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageInfo {
+    /// The data project that imports the package.
+    pub definition_group: ProjectName,
+    /// Free text.
+    pub description: String,
+    /// The batch.
+    pub batch_id: BatchId,
+    /// When the batch was sealed. It must be the same on every attempt at the batch.
+    pub created_at: DateTime<Utc>,
+    /// Who made the package. Layout `Seed` only.
+    pub exported_by: String,
+}
+
+impl PackageInfo {
+    /// Name of the package in the order-pipeline design's container:
+    /// `oms_yyyyMMdd_HHmmss_<8 hexadecimal digits>.zip`.
+    pub fn seed_name(&self) -> String {
+        let time = self.created_at.format("%Y%m%d_%H%M%S");
+        format!("oms_{time}_{}.zip", self.short_batch_id())
+    }
+
+    /// The leading eight digits of the batch, the form of the order-pipeline design.
+    fn short_batch_id(&self) -> String {
+        self.batch_id.simple().chars().take(8).collect()
+    }
+}
+
+/// How large a package may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WriteLimits {
+    /// Largest number of orders. Default 500,000.
+    pub orders_max: u64,
+    /// Largest data file before compression, in bytes. Default 1 GiB; 4 GiB is the end of what
+    /// the plain zip format can hold.
+    pub entry_bytes_max: u64,
+    /// Largest package in bytes, which also bounds the memory of the writer. Default 256 MiB, the
+    /// documented limit of exports; that of imports is unknown.
+    pub package_bytes_max: usize,
+}
+
+impl Default for WriteLimits {
+    fn default() -> Self {
+        Self {
+            orders_max: 500_000,
+            entry_bytes_max: 1 << 30,
+            package_bytes_max: 256 << 20,
+        }
+    }
+}
+
+/// What a package holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageTotals {
+    /// Number of orders.
+    pub orders: u64,
+    /// Number of lines.
+    pub lines: u64,
+    /// Sum of the line amounts by currency.
+    pub amounts: BTreeMap<Currency, Decimal>,
+    /// Size of the package in bytes.
+    pub bytes: u64,
+    /// Hash of the package.
+    pub sha256: Sha256,
+}
+
+/// Rows are handed to the compressor in pieces of about this many bytes.
+const CHUNK_BYTES: usize = 128 << 10;
+
+/// Writes a package. Same map, same facts, same orders in the same order: same bytes.
+pub struct PackageWriter<'m, W: Write> {
+    out: W,
+    map: &'m CompiledMap,
+    info: PackageInfo,
+    limits: WriteLimits,
+    headers: DataFile,
+    lines: DataFile,
+    mapped: MappedOrder,
+    seen: HashSet<u128>,
+    line_count: u64,
+    amounts: BTreeMap<Currency, Decimal>,
+    is_broken: bool,
+}
+
+impl<W: Write> fmt::Debug for PackageWriter<'_, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PackageWriter")
+            .field("info", &self.info)
+            .field("limits", &self.limits)
+            .field("orders", &self.seen.len())
+            .field("lines", &self.line_count)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'m, W: Write> PackageWriter<'m, W> {
+    /// Starts a package with the default limits. Nothing is written to `out` before
+    /// [`finish`](Self::finish).
+    ///
+    /// # Errors
+    /// [`WriteError::Manifest`] when the description holds characters that XML cannot carry.
+    pub fn new(out: W, map: &'m CompiledMap, info: PackageInfo) -> Result<Self, WriteError> {
+        Self::with_limits(out, map, info, WriteLimits::default())
+    }
+
+    /// Starts a package.
+    ///
+    /// # Errors
+    /// [`WriteError::Manifest`] when the description holds characters that XML cannot carry.
+    pub fn with_limits(
+        out: W,
+        map: &'m CompiledMap,
+        info: PackageInfo,
+        limits: WriteLimits,
+    ) -> Result<Self, WriteError> {
+        if map.layout == Layout::Dmf {
+            manifest(map, &info)
+                .to_bytes()
+                .map_err(WriteError::Manifest)?;
+        }
+        Ok(Self {
+            out,
+            map,
+            info,
+            limits,
+            headers: DataFile::new(map.layout, &map.headers)?,
+            lines: DataFile::new(map.layout, &map.lines)?,
+            mapped: MappedOrder::default(),
+            seen: HashSet::new(),
+            line_count: 0,
+            amounts: BTreeMap::new(),
+            is_broken: false,
+        })
+    }
+
+    /// Maps an order and adds it.
+    ///
+    /// # Errors
+    /// After [`WriteError::Map`], [`WriteError::DuplicateOrder`] and [`WriteError::Full`] nothing
+    /// of the order was written and the writer stays usable. After any other error the package is
+    /// lost.
+    pub fn append(&mut self, order: &Order) -> Result<(), WriteError> {
+        let mut mapped = std::mem::take(&mut self.mapped);
+        let result = self
+            .map
+            .map_into(order, &mut mapped)
+            .map_err(WriteError::from)
+            .and_then(|()| self.append_mapped(&mapped));
+        self.mapped = mapped;
+        result
+    }
+
+    /// Adds an order that the same map has mapped.
+    ///
+    /// # Errors
+    /// As [`append`](Self::append); [`WriteError::OtherMap`] when `mapped` has other columns.
+    pub fn append_mapped(&mut self, mapped: &MappedOrder) -> Result<(), WriteError> {
+        if self.is_broken {
+            return Err(WriteError::Broken);
+        }
+        let (Some(order), Some(currency)) = (mapped.order_id(), mapped.currency()) else {
+            return Err(WriteError::Empty);
+        };
+        if mapped.columns() != (self.map.headers.columns.len(), self.map.lines.columns.len()) {
+            return Err(WriteError::OtherMap {
+                order: order.clone(),
+            });
+        }
+        let amount = self.amounts.get(&currency).copied().unwrap_or_default();
+        let Some(amount) = amount.checked_add(mapped.amount()) else {
+            return Err(WriteError::Full {
+                order: order.clone(),
+                limit: "amount",
+            });
+        };
+        self.check_limits(order, mapped)?;
+        if !self.seen.insert(order_hash(order)) {
+            return Err(WriteError::DuplicateOrder {
+                order: order.clone(),
+            });
+        }
+        self.is_broken = true;
+        self.headers.push(&self.map.headers, mapped.header())?;
+        for position in 0..mapped.lines() {
+            self.lines.push(&self.map.lines, mapped.line(position))?;
+        }
+        self.is_broken = false;
+        self.line_count = self
+            .line_count
+            .saturating_add(u64::try_from(mapped.lines()).unwrap_or(u64::MAX));
+        self.amounts.insert(currency, amount);
+        Ok(())
+    }
+
+    /// Checks against the worst case, so that a package that accepts an order can hold it.
+    fn check_limits(&self, order: &OrderId, mapped: &MappedOrder) -> Result<(), WriteError> {
+        let full = |limit| {
+            Err(WriteError::Full {
+                order: order.clone(),
+                limit,
+            })
+        };
+        let worst = mapped.encoded_bytes_max
+            + mapped.lines() * self.lines.row_overhead
+            + self.headers.row_overhead;
+        let worst_bytes = u64::try_from(worst).unwrap_or(u64::MAX);
+        let entry = self.headers.bytes().max(self.lines.bytes());
+        if u64::try_from(self.seen.len()).unwrap_or(u64::MAX) >= self.limits.orders_max {
+            full("orders_max")
+        } else if entry.saturating_add(worst_bytes) > self.limits.entry_bytes_max {
+            full("entry_bytes_max")
+        } else if self
+            .headers
+            .held()
+            .saturating_add(self.lines.held())
+            .saturating_add(worst)
+            > self.limits.package_bytes_max
+        {
+            full("package_bytes_max")
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Writes the package and returns the output, flushed, with what the package holds.
+    ///
+    /// # Errors
+    /// [`WriteError::Empty`] without orders, [`WriteError::Broken`] after an earlier error,
+    /// [`WriteError::Io`] when the output fails.
+    pub fn finish(self) -> Result<(W, PackageTotals), WriteError> {
+        if self.is_broken {
+            return Err(WriteError::Broken);
+        }
+        let orders = u64::try_from(self.seen.len()).unwrap_or(u64::MAX);
+        if orders == 0 {
+            return Err(WriteError::Empty);
+        }
+        let (headers, lines) = (self.headers.finish()?, self.lines.finish()?);
+        let mut zip = ZipWriter::new(ForwardWriter::new(self.out));
+        match self.map.layout {
+            Layout::Dmf => {
+                headers.copy_to(&mut zip)?;
+                lines.copy_to(&mut zip)?;
+                let manifest = manifest(self.map, &self.info);
+                let header = PackageHeader::new(&self.info.description);
+                let manifest = manifest.to_bytes().map_err(WriteError::Manifest)?;
+                let header = header.to_bytes().map_err(WriteError::Manifest)?;
+                add_entry(&mut zip, Manifest::FILE_NAME, &manifest)?;
+                add_entry(&mut zip, PackageHeader::FILE_NAME, &header)?;
+            }
+            Layout::Seed => {
+                add_entry(&mut zip, SEED_HEADER, &seed_header(&self.info, orders))?;
+                add_entry(&mut zip, SEED_LIST, &seed_list(self.map))?;
+                headers.copy_to(&mut zip)?;
+                lines.copy_to(&mut zip)?;
+            }
+        }
+        let (out, bytes, sha256) = zip.finish()?.finish()?;
+        let totals = PackageTotals {
+            orders,
+            lines: self.line_count,
+            amounts: self.amounts,
+            bytes,
+            sha256,
+        };
+        Ok((out, totals))
+    }
+}
+
+/// Entry of layout `Seed` with facts about the batch.
+pub(super) const SEED_HEADER: &str = "header.json";
+/// Entry of layout `Seed` with the list of files.
+pub(super) const SEED_LIST: &str = "package.yaml";
+
+fn order_hash(order: &OrderId) -> u128 {
+    let digest: [u8; 32] = sha2::Sha256::digest(order.as_str()).into();
+    digest
+        .first_chunk()
+        .map_or(0, |bytes| u128::from_be_bytes(*bytes))
+}
+
+fn add_entry<W: Write>(
+    zip: &mut ZipWriter<ForwardWriter<W>>,
+    name: &str,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let mut entry = EntryBuffer::new(name)?;
+    entry.write(bytes)?;
+    entry.copy_to(zip)
+}
+
+fn manifest(map: &CompiledMap, info: &PackageInfo) -> Manifest {
+    let entities = vec![map.headers.manifest_entry(), map.lines.manifest_entry()];
+    Manifest::new(info.definition_group.as_str(), &info.description, entities)
+}
+
+fn seed_header(info: &PackageInfo, orders: u64) -> Vec<u8> {
+    let mut out = unicode::BOM_UTF8.to_vec();
+    out.extend_from_slice(b"{\n  \"batchId\": ");
+    json_net::push_string(&info.short_batch_id(), &mut out);
+    out.extend_from_slice(format!(",\n  \"batchSize\": {orders},\n  \"createdAt\": \"").as_bytes());
+    out.extend_from_slice(dot_net_time(info.created_at).as_bytes());
+    out.extend_from_slice(b"\",\n  \"exportedBy\": ");
+    json_net::push_string(&info.exported_by, &mut out);
+    out.extend_from_slice(b"\n}");
+    out
+}
+
+/// A point in time as the default serializer of .NET writes it: offset in digits, seven decimals
+/// without trailing zeros.
+fn dot_net_time(time: DateTime<Utc>) -> String {
+    let ticks = time.nanosecond() % 1_000_000_000 / 100;
+    let fraction = format!(".{ticks:07}");
+    let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
+    format!("{}{fraction}+00:00", time.format("%Y-%m-%dT%H:%M:%S"))
+}
+
+fn seed_list(map: &CompiledMap) -> Vec<u8> {
+    let mut out = unicode::BOM_UTF8.to_vec();
+    out.extend_from_slice(b"Name: OMS-D365-Integration\nEntities:\n");
+    for entity in [&map.headers.map, &map.lines.map] {
+        let item = format!(
+            "  - name: {}\n    file: {}\n",
+            entity.entity_name, entity.file_name
+        );
+        out.extend_from_slice(item.as_bytes());
+    }
+    out
+}
+
+/// A data file: rows are encoded into one reused buffer and deflated in pieces.
+struct DataFile {
+    layout: Layout,
+    entry: EntryBuffer,
+    buffer: Vec<u8>,
+    has_rows: bool,
+    /// Bytes that a row takes besides its values, at most.
+    row_overhead: usize,
+}
+
+impl DataFile {
+    fn new(layout: Layout, entity: &CompiledEntity) -> io::Result<Self> {
+        let mut buffer = Vec::with_capacity(CHUNK_BYTES * 2);
+        match layout {
+            Layout::Dmf => {
+                buffer.extend_from_slice(&unicode::BOM_UTF16LE);
+                csv::push_row(entity.names(), entity.columns.len(), &mut buffer);
+            }
+            Layout::Seed => {
+                buffer.extend_from_slice(&unicode::BOM_UTF8);
+                buffer.push(b'[');
+            }
+        }
+        let prefixes: usize = entity
+            .columns
+            .iter()
+            .map(|column| column.json_prefix.len())
+            .sum();
+        Ok(Self {
+            layout,
+            entry: EntryBuffer::new(&entity.map.file_name)?,
+            buffer,
+            has_rows: false,
+            row_overhead: prefixes + entity.columns.len() * 8 + 16,
+        })
+    }
+
+    fn push<'f>(
+        &mut self,
+        entity: &CompiledEntity,
+        fields: impl Iterator<Item = Option<&'f str>>,
+    ) -> io::Result<()> {
+        match self.layout {
+            Layout::Dmf => {
+                let fields = fields.map(Option::unwrap_or_default);
+                csv::push_row(fields, entity.columns.len(), &mut self.buffer);
+            }
+            Layout::Seed => self.push_json(entity, fields),
+        }
+        self.has_rows = true;
+        if self.buffer.len() >= CHUNK_BYTES {
+            self.entry.write(&self.buffer)?;
+            self.buffer.clear();
+        }
+        Ok(())
+    }
+
+    fn push_json<'f>(
+        &mut self,
+        entity: &CompiledEntity,
+        fields: impl Iterator<Item = Option<&'f str>>,
+    ) {
+        let out = &mut self.buffer;
+        out.extend_from_slice(if self.has_rows {
+            b",\n  {\n"
+        } else {
+            b"\n  {\n"
+        });
+        for (index, (column, field)) in entity.columns.iter().zip(fields).enumerate() {
+            if index > 0 {
+                out.extend_from_slice(b",\n");
+            }
+            out.extend_from_slice(&column.json_prefix);
+            match field {
+                None => out.extend_from_slice(b"null"),
+                Some(number) if column.is_number => out.extend_from_slice(number.as_bytes()),
+                Some(text) => json_net::push_string(text, out),
+            }
+        }
+        out.extend_from_slice(b"\n  }");
+    }
+
+    /// Bytes of the file before compression.
+    fn bytes(&self) -> u64 {
+        self.entry
+            .bytes()
+            .saturating_add(u64::try_from(self.buffer.len()).unwrap_or(u64::MAX))
+    }
+
+    /// Bytes held in memory.
+    fn held(&self) -> usize {
+        self.entry
+            .compressed_bytes()
+            .saturating_add(self.buffer.len())
+    }
+
+    fn finish(mut self) -> io::Result<EntryBuffer> {
+        if self.layout == Layout::Seed {
+            self.buffer.extend_from_slice(b"\n]");
+        }
+        self.entry.write(&self.buffer)?;
+        Ok(self.entry)
+    }
+}

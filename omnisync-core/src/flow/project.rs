@@ -1,0 +1,110 @@
+//! The slot of a data project: one import at a time, across all workers.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::repository::{Repository, is_race};
+use crate::batch::BatchState;
+use crate::error::PortError;
+use crate::id::{BatchId, ProjectName, Sha256};
+use crate::port::{
+    Action, Collection, Content, DocumentKey, Expect, StateStoreExt as _, Write, body_of,
+};
+
+/// Where the slots are stored.
+const PROJECTS: Collection = Collection::new("projects");
+
+#[derive(Serialize, Deserialize)]
+struct Slot {
+    project: ProjectName,
+    /// The batch that is being imported. It keeps the slot, whoever works on it, until it is
+    /// done.
+    batch: Option<BatchId>,
+    since: DateTime<Utc>,
+}
+
+impl Repository {
+    /// Takes the slot of `project` for `batch`; `false` while another batch has it.
+    pub(super) async fn occupy(
+        &self,
+        project: &ProjectName,
+        batch: BatchId,
+        now: DateTime<Utc>,
+    ) -> Result<bool, PortError> {
+        let document = self.store().get_one(&key(project)).await?;
+        let expect = match &document {
+            None => Expect::Absent,
+            Some(document) => {
+                let slot: Slot = document.parse()?;
+                match slot.batch {
+                    Some(holder) if holder == batch => return Ok(true),
+                    Some(holder) if self.is_unfinished(holder).await? => return Ok(false),
+                    _ => Expect::Tag(document.etag.clone()),
+                }
+            }
+        };
+        self.put_slot(project, Some(batch), now, expect).await
+    }
+
+    /// Frees the slot, when `batch` has it. A worker that dies before this leaves the slot to a
+    /// batch that is done, which the next one sees.
+    pub(super) async fn vacate(
+        &self,
+        project: &ProjectName,
+        batch: BatchId,
+        now: DateTime<Utc>,
+    ) -> Result<(), PortError> {
+        if let Some(document) = self.store().get_one(&key(project)).await? {
+            let slot: Slot = document.parse()?;
+            if slot.batch == Some(batch) {
+                self.put_slot(project, None, now, Expect::Tag(document.etag))
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn is_unfinished(&self, batch: BatchId) -> Result<bool, PortError> {
+        let batch = self.batch(batch).await?;
+        Ok(batch.is_some_and(|batch| batch.record.state != BatchState::Done))
+    }
+
+    async fn put_slot(
+        &self,
+        project: &ProjectName,
+        batch: Option<BatchId>,
+        since: DateTime<Utc>,
+        expect: Expect,
+    ) -> Result<bool, PortError> {
+        let slot = Slot {
+            project: project.clone(),
+            batch,
+            since,
+        };
+        let state = if batch.is_some() { "Busy" } else { "Free" };
+        let content = Content {
+            state: state.to_owned(),
+            due_at: None,
+            expires_at: None,
+            body: body_of(&slot)?,
+        };
+        let write = Write {
+            key: key(project),
+            expect,
+            action: Action::Put(content),
+        };
+        match self.store().write_one(write).await {
+            Ok(_) => Ok(true),
+            Err(error) if is_race(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Project names are free text, document ids are not.
+fn key(project: &ProjectName) -> DocumentKey {
+    DocumentKey::new(
+        PROJECTS,
+        Sha256::of(project.as_str().as_bytes()).to_string(),
+    )
+}
