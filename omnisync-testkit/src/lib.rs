@@ -1,1 +1,16 @@
-//! Under construction.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod clock;
+pub mod ids;
+pub mod rng;
+
+pub mod fake;
+
+pub mod crash;
+pub mod fault;
+pub mod journal;
+
+pub mod contract;
+
+pub mod generate;

@@ -1,2 +1,187 @@
-//! Under construction.
-fn main() {}
+//! A host of the order pipeline, as an integration team would write one: it composes the flows
+//! of `omnisync-core` with the embedded adapters and, in place of a real Finance & Operations
+//! environment, the testkit's ERP.
+
+mod error;
+mod host;
+mod inspect;
+mod report;
+mod run;
+mod serve;
+mod workspace;
+
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use omnisync_core::dixf::Layout;
+
+use error::HostError;
+
+/// CloudEvents in, data packages out, every order settled.
+#[derive(Debug, Parser)]
+#[command(name = "order-pipeline", version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Takes events in, batches them and delivers until nothing is left.
+    Run(RunArgs),
+    /// Shows how many orders and batches are in which state.
+    Status {
+        /// Work folder.
+        #[arg(long, default_value = "work")]
+        work: PathBuf,
+    },
+    /// Tells what happened to an order and what it waits for.
+    Explain {
+        /// Number of the order.
+        order: String,
+        /// Work folder.
+        #[arg(long, default_value = "work")]
+        work: PathBuf,
+    },
+    /// Checks a package and shows what it holds.
+    Verify {
+        /// The package.
+        package: PathBuf,
+    },
+    /// Takes events from a webhook and delivers in the background.
+    Serve(ServeArgs),
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Events, one a line; `-` is standard input. Without it, orders are generated.
+    #[arg(long, value_name = "FILE")]
+    orders: Option<PathBuf>,
+    /// Folder for state, packages, dead letters and the ERP.
+    #[arg(long, default_value = "work", value_name = "DIR")]
+    work: PathBuf,
+    /// Form of the packages.
+    #[arg(long, value_enum, default_value_t = LayoutArg::Dmf)]
+    layout: LayoutArg,
+    /// Number of orders to generate when no file is given.
+    #[arg(
+        long,
+        default_value_t = 1_000,
+        value_name = "N",
+        conflicts_with = "orders"
+    )]
+    generate: usize,
+    /// Most orders in a package.
+    #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = parse_positive)]
+    max_orders: usize,
+    /// Share of orders that the ERP refuses, 0 to 1.
+    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = parse_share)]
+    fail_rate: f64,
+    /// Prints the result as one JSON object on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// Address to listen on; port 0 takes a free one and prints it.
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    listen: SocketAddr,
+    /// Folder for state, packages and the ERP.
+    #[arg(long, default_value = "work", value_name = "DIR")]
+    work: PathBuf,
+    /// Form of the packages.
+    #[arg(long, value_enum, default_value_t = LayoutArg::Dmf)]
+    layout: LayoutArg,
+    /// When batch windows close: a cron expression in UTC, with or without seconds.
+    #[arg(long, default_value = "0 0 */4 * * *", value_name = "CRON")]
+    window: String,
+    /// How much later than the expression says, in seconds.
+    #[arg(long, default_value_t = 0, value_name = "S")]
+    window_offset: u64,
+    /// Longest time that an order waits for a batch, in seconds.
+    #[arg(long, default_value_t = 14_400, value_name = "S")]
+    max_age: u32,
+    /// Requests that are handled at the same time; more are told to come again later.
+    #[arg(long, default_value_t = 256, value_name = "N", value_parser = parse_positive)]
+    max_requests: usize,
+    /// Origin that may send events, `*` for any.
+    #[arg(long, default_value = "*", value_name = "ORIGIN")]
+    allow_origin: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LayoutArg {
+    /// What Finance & Operations imports.
+    Dmf,
+    /// The JSON files of the order-pipeline design.
+    Seed,
+}
+
+impl From<LayoutArg> for Layout {
+    fn from(layout: LayoutArg) -> Self {
+        match layout {
+            LayoutArg::Dmf => Self::Dmf,
+            LayoutArg::Seed => Self::Seed,
+        }
+    }
+}
+
+fn parse_positive(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("has to be at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("is not a number".to_owned()),
+    }
+}
+
+fn parse_share(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("has to be between 0 and 1".to_owned()),
+    }
+}
+
+/// Exit codes: 0 nothing is pending, 1 something went wrong, 2 wrong arguments, 3 orders are
+/// pending.
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt()
+        .with_env_filter(
+            tracing_subscriber::EnvFilter::try_from_default_env()
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off")),
+        )
+        .with_writer(io::stderr)
+        .init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(cli.command)),
+        Err(error) => Err(HostError::Io {
+            what: "start the runtime".to_owned(),
+            source: error,
+        }),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            // Standard error may be closed; there is nobody left to tell then.
+            drop(writeln!(io::stderr(), "error: {}", error.report()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> Result<ExitCode, HostError> {
+    match command {
+        Command::Run(args) => run::run(args).await,
+        Command::Status { work } => inspect::status(&work).await,
+        Command::Explain { order, work } => inspect::explain(&order, &work).await,
+        Command::Verify { package } => inspect::verify(&package),
+        Command::Serve(args) => serve::serve(args).await,
+    }
+}

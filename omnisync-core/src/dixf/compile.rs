@@ -125,28 +125,7 @@ fn compile_entity(
             columns_max: COLUMNS_MAX,
         });
     }
-    let mut seen = HashSet::new();
-    for column in &map.columns {
-        let name = &column.name;
-        if !is_column_name(layout, name) {
-            return error(name, |entity, column| FieldMapError::ColumnName {
-                entity,
-                column,
-            });
-        }
-        if !seen.insert(name.to_ascii_uppercase()) {
-            return error(name, |entity, column| FieldMapError::DuplicateColumn {
-                entity,
-                column,
-            });
-        }
-        if !has_lines && needs_line(&column.source) {
-            return error(name, |entity, column| FieldMapError::LineSource {
-                entity,
-                column,
-            });
-        }
-    }
+    check_columns(layout, &map, has_lines)?;
     for key in &map.key {
         match map.columns.iter_mut().find(|column| column.name == *key) {
             Some(column) => column.required = true,
@@ -161,27 +140,58 @@ fn compile_entity(
     if map.key.is_empty() {
         return Err(FieldMapError::NoKey { entity });
     }
-    let mut columns = Vec::with_capacity(map.columns.len());
-    for column in std::mem::take(&mut map.columns) {
-        let Some(kind) = kind_of(&column.source, 0) else {
-            return error(&column.name, |entity, column| FieldMapError::Source {
+    let columns = std::mem::take(&mut map.columns)
+        .into_iter()
+        .map(|column| compile_column(&entity, column))
+        .collect::<Result<_, _>>()?;
+    Ok(CompiledEntity { map, columns })
+}
+
+fn check_columns(
+    layout: Layout,
+    map: &EntityFieldMap,
+    has_lines: bool,
+) -> Result<(), FieldMapError> {
+    let mut seen = HashSet::new();
+    for column in &map.columns {
+        let (entity, name) = (map.entity_name.clone(), column.name.clone());
+        if !is_column_name(layout, &name) {
+            return Err(FieldMapError::ColumnName {
                 entity,
-                column,
-            });
-        };
-        if !fits(&column.format, kind) || column.chars_max == Some(0) {
-            return error(&column.name, |entity, column| FieldMapError::Format {
-                entity,
-                column,
+                column: name,
             });
         }
-        columns.push(CompiledColumn {
-            json_prefix: json_net::member_prefix(&column.name),
-            is_number: kind == Kind::Number && column.default.is_none(),
-            column,
-        });
+        if !seen.insert(name.to_ascii_uppercase()) {
+            return Err(FieldMapError::DuplicateColumn {
+                entity,
+                column: name,
+            });
+        }
+        if !has_lines && needs_line(&column.source) {
+            return Err(FieldMapError::LineSource {
+                entity,
+                column: name,
+            });
+        }
     }
-    Ok(CompiledEntity { map, columns })
+    Ok(())
+}
+
+fn compile_column(entity: &str, column: Column) -> Result<CompiledColumn, FieldMapError> {
+    let place = || (entity.to_owned(), column.name.clone());
+    let Some(kind) = kind_of(&column.source, 0) else {
+        let (entity, column) = place();
+        return Err(FieldMapError::Source { entity, column });
+    };
+    if !fits(&column.format, kind) || column.chars_max == Some(0) {
+        let (entity, column) = place();
+        return Err(FieldMapError::Format { entity, column });
+    }
+    Ok(CompiledColumn {
+        json_prefix: json_net::member_prefix(&column.name),
+        is_number: kind == Kind::Number && column.default.is_none(),
+        column,
+    })
 }
 
 fn check_names(layout: Layout, map: &EntityFieldMap) -> Result<(), FieldMapError> {

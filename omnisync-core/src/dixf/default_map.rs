@@ -141,7 +141,7 @@ fn dmf_lines() -> EntityFieldMap {
         target_entity: "SalesOrderLineV2Entity".to_owned(),
         file_name: "Sales order lines V2.csv".to_owned(),
         level: 20,
-        key: vec!["INVENTORYLOTID".to_owned(), "SALESORDERNUMBER".to_owned()],
+        key: vec!["INVENTORYLOTID".to_owned()],
         columns: vec![
             Column::new("INVENTORYLOTID", Source::LineKey)
                 .with_chars_max(20)

@@ -5,10 +5,12 @@
 //! writes a package, and [`read_package`] reads one back and checks it. All of it is a pure
 //! function of its input: same orders, same bytes.
 
+mod check;
 mod compile;
 mod countries;
 mod csv;
 mod csv_read;
+mod data_file;
 mod default_map;
 mod entity;
 mod error;
@@ -17,6 +19,7 @@ mod header;
 mod json_net;
 mod json_read;
 mod keys;
+mod limits;
 mod manifest;
 mod mapping;
 mod package;
@@ -26,8 +29,10 @@ mod record;
 mod record_text;
 mod rows;
 mod unicode;
+mod value;
 mod verify;
 mod xml;
+mod xml_read;
 mod zip_entry;
 mod zip_guard;
 
@@ -43,11 +48,12 @@ pub use field_map::{
     Column, DateFormat, EntityFieldMap, FieldMap, Format, Layout, Otherwise, Source,
 };
 pub use header::PackageHeader;
+pub use limits::ReadLimits;
 pub use manifest::Manifest;
 pub use mapping::{MappedOrder, line_key};
-pub use package::{PackageInfo, PackageTotals, PackageWriter, WriteLimits};
+pub use package::{PackageInfo, PackageTotals, PackageWriter, WriteOptions};
 pub use problem::{Problem, ProblemKind};
-pub use reader::{Package, PackageEntity, ReadLimits};
+pub use reader::{Package, PackageEntity};
 pub use record::{Member, Opaque};
 pub use rows::{Row, Rows};
 pub use verify::{EntityReport, KeyColumns, PackageReport, read_package};

@@ -5,67 +5,21 @@ use std::fmt;
 use std::io::{Read, Seek};
 
 use serde::Deserialize;
-use zip::{CompressionMethod, ZipArchive};
+use zip::ZipArchive;
 
 use super::compile::COLUMNS_MAX;
 use super::entity::{CSV_UNICODE, EntityData};
 use super::error::{ReadError, Refusal};
 use super::field_map::Layout;
 use super::header::PackageHeader;
+use super::limits::ReadLimits;
 use super::manifest::Manifest;
 use super::package::{SEED_HEADER, SEED_LIST};
 use super::problem::{Problem, ProblemKind};
 use super::record_text::RowLimits;
 use super::rows::Rows;
 use super::unicode;
-use super::xml::XmlLimits;
-use super::zip_guard::{Budget, Counted, check_end_record, classify};
-
-/// What a package may cost to read. The defaults take every package that a writer with its
-/// defaults makes, short of one whose rows repeat so much that it looks like a bomb.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ReadLimits {
-    /// Largest package in bytes. Default 256 MiB.
-    pub package_bytes_max: u64,
-    /// Largest number of entries. Default 64.
-    pub entries_max: usize,
-    /// Largest entry in bytes as it comes out, whatever it claims. Default 1 GiB: entries are
-    /// streamed, so this bounds time and not memory.
-    pub entry_bytes_max: u64,
-    /// Largest sum of all entries in bytes as they come out. Default 2 GiB.
-    pub total_bytes_max: u64,
-    /// Largest ratio of unpacked to packed bytes over the whole package. Default 100; data files
-    /// in UTF-16 reach 20 to 60.
-    pub ratio_max: u64,
-    /// Below this many unpacked bytes the ratio does not matter. Default 16 MiB.
-    pub ratio_floor_bytes: u64,
-    /// Largest number of rows of an entity. Default 5,000,000. Checking keys takes about 50 bytes
-    /// of memory a row.
-    pub rows_max: u64,
-    /// Longest row in bytes as UTF-8. Default 4 MiB.
-    pub row_bytes_max: usize,
-    /// Largest number of problems that a report lists; more are counted. Default 1,000.
-    pub problems_max: usize,
-    /// Limits of `Manifest.xml` and `PackageHeader.xml`.
-    pub xml: XmlLimits,
-}
-
-impl Default for ReadLimits {
-    fn default() -> Self {
-        Self {
-            package_bytes_max: 256 << 20,
-            entries_max: 64,
-            entry_bytes_max: 1 << 30,
-            total_bytes_max: 2 << 30,
-            ratio_max: 100,
-            ratio_floor_bytes: 16 << 20,
-            rows_max: 5_000_000,
-            row_bytes_max: 4 << 20,
-            problems_max: 1_000,
-            xml: XmlLimits::default(),
-        }
-    }
-}
+use super::zip_guard::{Budget, Counted, check_end_record, check_entries, classify};
 
 /// An opened package: structure checked, rows not read yet.
 pub struct Package<R> {
@@ -402,53 +356,6 @@ impl<R: Read + Seek> Package<R> {
             }
         }
     }
-}
-
-/// Names of the entries, each allowed and none twice.
-fn check_entries<R: Read + Seek>(archive: &ZipArchive<R>) -> Result<Vec<String>, ReadError> {
-    let not_zip = |error| ReadError::NotZip(Some(error));
-    if archive.has_duplicate_names() {
-        return Err(ReadError::DuplicateName);
-    }
-    let mut names = Vec::with_capacity(archive.len());
-    let mut seen = HashSet::new();
-    for entry in 0..archive.len() {
-        let data = archive.by_index_data(entry).map_err(not_zip)?;
-        let refuse = |reason| Err(ReadError::Refused { entry, reason });
-        let Ok(name) = std::str::from_utf8(data.name_raw()) else {
-            return refuse(Refusal::Name);
-        };
-        if data.is_dir() || name.contains(['/', '\\']) {
-            return refuse(Refusal::Folder);
-        }
-        if data.is_symlink() {
-            return refuse(Refusal::Symlink);
-        }
-        if data.encrypted() {
-            return refuse(Refusal::Encrypted);
-        }
-        if name.is_empty() || name.contains(|c: char| c.is_control() || c == ':') {
-            return refuse(Refusal::Name);
-        }
-        if name
-            .rsplit('.')
-            .next()
-            .is_some_and(|end| end.eq_ignore_ascii_case("zip"))
-        {
-            return refuse(Refusal::Nested);
-        }
-        if !matches!(
-            data.compression(),
-            CompressionMethod::Stored | CompressionMethod::Deflated
-        ) {
-            return refuse(Refusal::Compression);
-        }
-        if !seen.insert(name.to_lowercase()) {
-            return Err(ReadError::DuplicateName);
-        }
-        names.push(name.to_owned());
-    }
-    Ok(names)
 }
 
 /// Names and files of `package.yaml`. Takes any indentation, since the form that was printed in

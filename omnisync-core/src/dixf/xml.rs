@@ -5,12 +5,9 @@
 
 use std::sync::Arc;
 
-use quick_xml::escape::resolve_predefined_entity;
-use quick_xml::events::{BytesDecl, BytesStart, Event};
-use quick_xml::{Reader, XmlVersion};
-
 use super::error::XmlError;
 use super::unicode;
+use super::xml_read::TreeBuilder;
 
 /// Namespace of every element of a manifest and a package header.
 pub const PACKAGE_NAMESPACE: &str = "http://schemas.microsoft.com/dynamics/2015/01/DataManagement";
@@ -46,7 +43,7 @@ pub struct Attribute {
     pub name: String,
     /// Value without escapes.
     pub value: String,
-    namespace: Arc<str>,
+    pub(super) namespace: Arc<str>,
 }
 
 /// A child of an element.
@@ -62,10 +59,10 @@ pub enum Node {
 /// not kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Element {
-    name: String,
-    namespace: Arc<str>,
-    attributes: Vec<Attribute>,
-    nodes: Vec<Node>,
+    pub(super) name: String,
+    pub(super) namespace: Arc<str>,
+    pub(super) attributes: Vec<Attribute>,
+    pub(super) nodes: Vec<Node>,
 }
 
 impl Element {
@@ -240,13 +237,13 @@ impl Attribute {
     }
 }
 
-const XMLNS_NAMESPACE: &str = "http://www.w3.org/2000/xmlns/";
+pub(super) const XMLNS_NAMESPACE: &str = "http://www.w3.org/2000/xmlns/";
 
 fn local_name(name: &str) -> &str {
     name.split_once(':').map_or(name, |(_, local)| local)
 }
 
-fn check_name(name: &str) -> Result<(), XmlError> {
+pub(super) fn check_name(name: &str) -> Result<(), XmlError> {
     let mut chars = name.chars();
     let starts_well = chars.next().is_some_and(|c| c.is_alphabetic() || c == '_');
     if starts_well && chars.all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':')) {
@@ -257,7 +254,7 @@ fn check_name(name: &str) -> Result<(), XmlError> {
 }
 
 /// Characters of XML 1.0.
-fn is_xml_char(c: char) -> bool {
+pub(super) fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..)
 }
 
@@ -277,186 +274,4 @@ fn escape(text: &str, in_attribute: bool, out: &mut String) -> Result<(), XmlErr
         }
     }
     Ok(())
-}
-
-type Bindings = Vec<(String, Arc<str>)>;
-
-struct TreeBuilder<'l> {
-    limits: &'l XmlLimits,
-    elements: usize,
-    /// Open elements, each with the namespace declarations in scope before it.
-    open: Vec<(Element, usize)>,
-    bindings: Bindings,
-    root: Option<Element>,
-}
-
-impl<'l> TreeBuilder<'l> {
-    fn new(limits: &'l XmlLimits) -> Self {
-        Self {
-            limits,
-            elements: 0,
-            open: Vec::new(),
-            bindings: Bindings::new(),
-            root: None,
-        }
-    }
-
-    fn run(mut self, text: &str) -> Result<Element, XmlError> {
-        let mut reader = Reader::from_str(text);
-        loop {
-            let position = reader.buffer_position();
-            let malformed = || XmlError::Malformed { position };
-            match reader.read_event().map_err(|_| malformed())? {
-                Event::Start(start) => self.start(&start, position)?,
-                Event::Empty(start) => {
-                    self.start(&start, position)?;
-                    self.end(position)?;
-                }
-                Event::End(_) => self.end(position)?,
-                Event::Text(part) => self.text(&part.xml10_content(), position)?,
-                Event::CData(part) => self.text(&part.xml10_content(), position)?,
-                Event::GeneralRef(entity) => {
-                    let resolved = match entity.resolve_char_ref().map_err(|_| malformed())? {
-                        Some(c) => c.to_string(),
-                        None => resolve_predefined_entity(&entity.xml10_content())
-                            .ok_or_else(malformed)?
-                            .to_owned(),
-                    };
-                    self.text(&resolved, position)?;
-                }
-                Event::Decl(declaration) => check_encoding(&declaration)?,
-                Event::DocType(_) => return Err(XmlError::DocumentType),
-                Event::Comment(_) | Event::PI(_) => {}
-                Event::Eof if self.open.is_empty() => return self.root.ok_or_else(malformed),
-                Event::Eof => return Err(malformed()),
-            }
-        }
-    }
-
-    fn start(&mut self, start: &BytesStart<'_>, position: u64) -> Result<(), XmlError> {
-        let malformed = || XmlError::Malformed { position };
-        self.elements += 1;
-        if self.elements > self.limits.elements_max {
-            return Err(XmlError::TooManyElements {
-                elements_max: self.limits.elements_max,
-            });
-        }
-        if self.open.len() >= self.limits.depth_max {
-            return Err(XmlError::TooDeep {
-                depth_max: self.limits.depth_max,
-            });
-        }
-        if self.root.is_some() {
-            return Err(malformed());
-        }
-        let scope = self.bindings.len();
-        let mut attributes = Vec::new();
-        for attribute in start.attributes() {
-            let attribute = attribute.map_err(|_| malformed())?;
-            let name = attribute.key.into_inner().to_owned();
-            let value = attribute
-                .normalized_value(XmlVersion::Implicit1_0)
-                .map_err(|_| malformed())?
-                .into_owned();
-            if !value.chars().all(is_xml_char) {
-                return Err(malformed());
-            }
-            match name.strip_prefix("xmlns") {
-                Some("") => self
-                    .bindings
-                    .push((String::new(), Arc::from(value.as_str()))),
-                Some(prefix) if prefix.starts_with(':') => self.bindings.push((
-                    prefix.trim_start_matches(':').to_owned(),
-                    Arc::from(value.as_str()),
-                )),
-                _ => {}
-            }
-            attributes.push(Attribute {
-                name,
-                value,
-                namespace: Arc::from(""),
-            });
-        }
-        for attribute in &mut attributes {
-            attribute.namespace = match attribute.name.split_once(':') {
-                Some(("xmlns", _)) => Arc::from(XMLNS_NAMESPACE),
-                None if attribute.name == "xmlns" => Arc::from(XMLNS_NAMESPACE),
-                Some((prefix, _)) => self.resolve(prefix).ok_or_else(malformed)?,
-                None => Arc::from(""),
-            };
-        }
-        let name = start.name().into_inner().to_owned();
-        check_name(&name).map_err(|_| malformed())?;
-        let namespace = match name.split_once(':') {
-            Some((prefix, _)) => self.resolve(prefix).ok_or_else(malformed)?,
-            None => self.resolve("").unwrap_or_else(|| Arc::from("")),
-        };
-        self.open.push((
-            Element {
-                name,
-                namespace,
-                attributes,
-                nodes: Vec::new(),
-            },
-            scope,
-        ));
-        Ok(())
-    }
-
-    fn resolve(&self, prefix: &str) -> Option<Arc<str>> {
-        if prefix == "xml" {
-            return Some(Arc::from("http://www.w3.org/XML/1998/namespace"));
-        }
-        let bound = self
-            .bindings
-            .iter()
-            .rev()
-            .find(|(bound, _)| bound == prefix);
-        bound.map(|(_, namespace)| Arc::clone(namespace))
-    }
-
-    fn end(&mut self, position: u64) -> Result<(), XmlError> {
-        let (element, scope) = self.open.pop().ok_or(XmlError::Malformed { position })?;
-        self.bindings.truncate(scope);
-        match self.open.last_mut() {
-            Some((parent, _)) => parent.nodes.push(Node::Element(element)),
-            None => self.root = Some(element),
-        }
-        Ok(())
-    }
-
-    fn text(&mut self, part: &str, position: u64) -> Result<(), XmlError> {
-        let malformed = XmlError::Malformed { position };
-        if !part.chars().all(is_xml_char) {
-            return Err(malformed);
-        }
-        let Some((parent, _)) = self.open.last_mut() else {
-            return if part.trim().is_empty() {
-                Ok(())
-            } else {
-                Err(malformed)
-            };
-        };
-        match parent.nodes.last_mut() {
-            Some(Node::Text(text)) => text.push_str(part),
-            _ if part.is_empty() => {}
-            _ => parent.nodes.push(Node::Text(part.to_owned())),
-        }
-        Ok(())
-    }
-}
-
-/// The bytes were decoded by their byte order mark; a declaration must not contradict that.
-fn check_encoding(declaration: &BytesDecl<'_>) -> Result<(), XmlError> {
-    match declaration.encoding() {
-        None => Ok(()),
-        Some(Ok(name))
-            if ["utf-8", "utf-16", "us-ascii"]
-                .iter()
-                .any(|known| name.eq_ignore_ascii_case(known)) =>
-        {
-            Ok(())
-        }
-        Some(_) => Err(XmlError::Encoding),
-    }
 }

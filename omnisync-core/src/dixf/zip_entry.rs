@@ -8,14 +8,11 @@ use zip::{CompressionMethod, DateTime, System, ZipArchive, ZipWriter};
 
 use crate::id::Sha256;
 
-/// Level of compression. A fixed one, since the bytes depend on it.
-const COMPRESSION_LEVEL: i64 = 6;
-
 /// Options of every entry: no time, no attributes, no trace of the machine.
-pub(super) fn entry_options() -> SimpleFileOptions {
+fn entry_options(level: u8) -> SimpleFileOptions {
     SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
-        .compression_level(Some(COMPRESSION_LEVEL))
+        .compression_level(Some(level.into()))
         .last_modified_time(DateTime::DEFAULT)
         .system(System::Dos)
         .external_attributes(0)
@@ -29,9 +26,9 @@ pub(super) struct EntryBuffer {
 }
 
 impl EntryBuffer {
-    pub(super) fn new(name: &str) -> io::Result<Self> {
+    pub(super) fn new(name: &str, level: u8) -> io::Result<Self> {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-        zip.start_file(name, entry_options())?;
+        zip.start_file(name, entry_options(level))?;
         Ok(Self { zip, bytes: 0 })
     }
 
@@ -65,12 +62,14 @@ impl EntryBuffer {
 
 /// An output that counts and hashes what goes through it and never goes back.
 ///
-/// Entries reach it compressed, with sizes and checksums known, so that nothing needs patching;
-/// a writer that tried to go back would get an error.
+/// Entries reach it compressed, with sizes and checksums known, so that nothing needs patching.
+/// The first error is kept for [`finish`](Self::finish) and nothing is written after it: an
+/// archive writer that sees an error tries again when it is dropped, and reports to the console.
 pub(super) struct ForwardWriter<W> {
     inner: W,
     position: u64,
     hash: sha2::Sha256,
+    error: Option<io::Error>,
 }
 
 impl<W: Write> ForwardWriter<W> {
@@ -79,11 +78,15 @@ impl<W: Write> ForwardWriter<W> {
             inner,
             position: 0,
             hash: sha2::Sha256::new(),
+            error: None,
         }
     }
 
-    /// The output, the number of bytes and their hash.
+    /// The output, the number of bytes and their hash, or the first error.
     pub(super) fn finish(mut self) -> io::Result<(W, u64, Sha256)> {
+        if let Some(error) = self.error {
+            return Err(error);
+        }
         self.inner.flush()?;
         Ok((
             self.inner,
@@ -95,28 +98,31 @@ impl<W: Write> ForwardWriter<W> {
 
 impl<W: Write> Write for ForwardWriter<W> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let written = self.inner.write(buffer)?;
-        self.hash.update(buffer.get(..written).unwrap_or(buffer));
-        self.position = self
-            .position
-            .saturating_add(u64::try_from(written).unwrap_or(u64::MAX));
-        Ok(written)
+        if self.error.is_none() {
+            match self.inner.write_all(buffer) {
+                Ok(()) => self.hash.update(buffer),
+                Err(error) => self.error = Some(error),
+            }
+        }
+        let count = u64::try_from(buffer.len()).unwrap_or(u64::MAX);
+        self.position = self.position.saturating_add(count);
+        Ok(buffer.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+        Ok(())
     }
 }
 
 impl<W> Seek for ForwardWriter<W> {
     fn seek(&mut self, target: SeekFrom) -> io::Result<u64> {
-        match target {
-            SeekFrom::Start(position) if position == self.position => Ok(position),
-            SeekFrom::Current(0) | SeekFrom::End(0) => Ok(self.position),
-            _ => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "output is written front to back",
-            )),
+        let is_here = match target {
+            SeekFrom::Start(position) => position == self.position,
+            SeekFrom::Current(offset) | SeekFrom::End(offset) => offset == 0,
+        };
+        if !is_here && self.error.is_none() {
+            self.error = Some(io::Error::from(io::ErrorKind::NotSeekable));
         }
+        Ok(self.position)
     }
 }

@@ -1,11 +1,13 @@
 //! Looks at an archive before a library does, so that no claim inside it decides how much memory
 //! is taken, and bounds what comes out of its entries.
 
+use std::collections::HashSet;
 use std::io::{self, Read, Seek, SeekFrom};
 
 use thiserror::Error;
+use zip::{CompressionMethod, ZipArchive};
 
-use super::error::ReadError;
+use super::error::{ReadError, Refusal};
 
 /// Length of the end record without its comment.
 const END_BYTES: u64 = 22;
@@ -75,6 +77,55 @@ pub(super) fn check_end_record<R: Read + Seek>(
         });
     }
     Ok(size)
+}
+
+/// Names of the entries, each allowed and none twice.
+pub(super) fn check_entries<R: Read + Seek>(
+    archive: &ZipArchive<R>,
+) -> Result<Vec<String>, ReadError> {
+    let not_zip = |error| ReadError::NotZip(Some(error));
+    if archive.has_duplicate_names() {
+        return Err(ReadError::DuplicateName);
+    }
+    let mut names = Vec::with_capacity(archive.len());
+    let mut seen = HashSet::new();
+    for entry in 0..archive.len() {
+        let data = archive.by_index_data(entry).map_err(not_zip)?;
+        let refuse = |reason| Err(ReadError::Refused { entry, reason });
+        let Ok(name) = std::str::from_utf8(data.name_raw()) else {
+            return refuse(Refusal::Name);
+        };
+        if data.is_dir() || name.contains(['/', '\\']) {
+            return refuse(Refusal::Folder);
+        }
+        if data.is_symlink() {
+            return refuse(Refusal::Symlink);
+        }
+        if data.encrypted() {
+            return refuse(Refusal::Encrypted);
+        }
+        if name.is_empty() || name.contains(|c: char| c.is_control() || c == ':') {
+            return refuse(Refusal::Name);
+        }
+        if name
+            .rsplit('.')
+            .next()
+            .is_some_and(|end| end.eq_ignore_ascii_case("zip"))
+        {
+            return refuse(Refusal::Nested);
+        }
+        if !matches!(
+            data.compression(),
+            CompressionMethod::Stored | CompressionMethod::Deflated
+        ) {
+            return refuse(Refusal::Compression);
+        }
+        if !seen.insert(name.to_lowercase()) {
+            return Err(ReadError::DuplicateName);
+        }
+        names.push(name.to_owned());
+    }
+    Ok(names)
 }
 
 /// What may come out of an archive, counted in real bytes.

@@ -1,7 +1,9 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use std::fmt;
 
 use super::time::Timestamp;
-use super::{Reason, base64, uri};
+use super::{Reason, uri};
 
 pub(super) const SPECVERSION: &str = "specversion";
 pub(super) const ID: &str = "id";
@@ -72,7 +74,7 @@ impl ExtensionValue {
 
     /// The bytes of a text in base64.
     pub fn to_binary(&self) -> Option<Vec<u8>> {
-        self.as_str().and_then(base64::decode)
+        self.as_str().and_then(|text| STANDARD.decode(text).ok())
     }
 
     pub(super) fn check(&self) -> Result<(), Reason> {
@@ -128,9 +130,7 @@ impl From<&str> for ExtensionValue {
 impl From<&[u8]> for ExtensionValue {
     /// The bytes in base64.
     fn from(bytes: &[u8]) -> Self {
-        let mut text = String::new();
-        base64::encode(bytes, &mut text);
-        Self::String(text)
+        Self::String(STANDARD.encode(bytes))
     }
 }
 

@@ -165,7 +165,8 @@ impl EventError {
         &self.pointer
     }
 
-    /// What the JSON reader said, when it refused the text.
+    /// What the JSON reader said, when it refused the text. Its place is seen from the text that
+    /// was read: the event, also within a batch, or the data in the body of a message.
     pub fn json_error(&self) -> Option<&JsonError> {
         self.json.as_deref()
     }

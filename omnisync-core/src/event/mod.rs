@@ -22,7 +22,6 @@
 //! ```
 
 mod attribute;
-mod base64;
 mod builder;
 mod draft;
 mod envelope;

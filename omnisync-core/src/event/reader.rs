@@ -1,10 +1,10 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::value::RawValue;
 
 use super::attribute::{self, DATA, DATA_BASE64, SPECVERSION};
 use super::draft::Draft;
-use super::{
-    CloudEvent, EventData, EventError, EventLimits, ExtensionValue, Reason, base64, media_type,
-};
+use super::{CloudEvent, EventData, EventError, EventLimits, ExtensionValue, Reason, media_type};
 use crate::json::{self, Json, Pointer, Value};
 
 impl CloudEvent {
@@ -142,8 +142,8 @@ fn read_binary(json: &Json<'_>) -> Result<EventData, EventError> {
     let text = json
         .as_str()
         .ok_or_else(|| EventError::at_name(Reason::WrongType, DATA_BASE64))?;
-    let bytes = base64::decode(text);
+    let bytes = STANDARD.decode(text);
     bytes
         .map(EventData::Binary)
-        .ok_or_else(|| EventError::at_name(Reason::BadBase64, DATA_BASE64))
+        .map_err(|_| EventError::at_name(Reason::BadBase64, DATA_BASE64))
 }

@@ -69,8 +69,11 @@ impl fmt::Debug for Timestamp {
 fn parse_instant(text: &str) -> Result<DateTime<Utc>, Reason> {
     let mut cursor = Cursor(text.as_bytes());
     let (local, is_leap) = cursor.local_time().ok_or(Reason::BadTimestamp)?;
-    let offset = cursor.offset().ok_or(Reason::BadOffset)?;
-    let offset = offset.ok_or(Reason::OffsetOutOfRange)?;
+    let (sign, hours, minutes) = cursor.offset().ok_or(Reason::BadOffset)?;
+    if hours > 23 || minutes > 59 {
+        return Err(Reason::OffsetOutOfRange);
+    }
+    let offset = TimeDelta::minutes(sign * i64::from(hours * 60 + minutes));
     let utc = local
         .checked_sub_signed(offset)
         .ok_or(Reason::BadTimestamp)?;
@@ -132,21 +135,17 @@ impl Cursor<'_> {
         Some(nanos * 10_u32.pow(9 - places))
     }
 
-    /// The offset to the end of the text: `None` when malformed, `Some(None)` when out of range.
-    fn offset(&mut self) -> Option<Option<TimeDelta>> {
+    /// Sign, hours and minutes of the offset, which ends the text.
+    fn offset(&mut self) -> Option<(i64, u32, u32)> {
         let sign = match self.one_of(b"Zz+-")? {
             b'+' => 1,
             b'-' => -1,
-            _ => return self.0.is_empty().then_some(Some(TimeDelta::zero())),
+            _ => return self.0.is_empty().then_some((1, 0, 0)),
         };
         let hours = self.digits(2)?;
         self.one_of(b":")?;
         let minutes = self.digits(2)?;
-        if !self.0.is_empty() {
-            return None;
-        }
-        let in_range = hours < 24 && minutes < 60;
-        Some(in_range.then(|| TimeDelta::minutes(sign * i64::from(hours * 60 + minutes))))
+        self.0.is_empty().then_some((sign, hours, minutes))
     }
 
     fn digits(&mut self, count: u32) -> Option<u32> {

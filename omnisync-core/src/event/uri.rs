@@ -1,5 +1,8 @@
 //! Syntax of URIs (RFC 3986), as far as an envelope needs it.
 
+/// Unreserved characters and sub-delimiters other than letters and digits.
+const MARKS: &[u8] = b"-._~!$&'()*+,;=";
+
 /// True for a URI with a scheme. A fragment is allowed: schema registries address a type in a
 /// schema with it.
 pub(super) fn is_uri(text: &str) -> bool {
@@ -44,26 +47,22 @@ fn scheme_of(text: &str) -> Option<&str> {
 
 fn is_authority(authority: &str) -> bool {
     let (user, host_and_port) = authority.rsplit_once('@').unwrap_or(("", authority));
-    let (host, port, literal) = match host_and_port.strip_prefix('[') {
-        Some(literal) => match literal.split_once(']') {
-            Some((host, rest)) => match rest.strip_prefix(':') {
-                Some(port) => (host, port, true),
-                None if rest.is_empty() => (host, "", true),
-                None => return false,
-            },
-            None => return false,
-        },
-        None => {
-            let (host, port) = split(host_and_port, ':');
-            (host, port, false)
-        }
-    };
-    let host_is_legal = if literal {
-        !host.is_empty() && is_made_of(host, b":") && !host.contains('%')
+    let host_is_legal = if let Some(literal) = host_and_port.strip_prefix('[') {
+        literal.split_once(']').is_some_and(|(address, rest)| {
+            let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b':' | b'.');
+            !address.is_empty()
+                && address.bytes().all(legal)
+                && (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port))
+        })
     } else {
-        is_made_of(host, b"")
+        let (host, port) = split(host_and_port, ':');
+        is_made_of(host, b"") && is_port(port)
     };
-    host_is_legal && is_made_of(user, b":") && port.bytes().all(|byte| byte.is_ascii_digit())
+    host_is_legal && is_made_of(user, b":")
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// True when `text` consists of unreserved characters, sub-delimiters, percent-encoded bytes and
@@ -76,9 +75,7 @@ fn is_made_of(text: &str, also: &[u8]) -> bool {
                 let mut is_hex = || bytes.next().is_some_and(|byte| byte.is_ascii_hexdigit());
                 is_hex() && is_hex()
             }
-            b'-' | b'.' | b'_' | b'~' => true,
-            b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=' => true,
-            _ => byte.is_ascii_alphanumeric() || also.contains(&byte),
+            _ => byte.is_ascii_alphanumeric() || MARKS.contains(&byte) || also.contains(&byte),
         };
         if !legal {
             return false;

@@ -1,4 +1,6 @@
-use std::fmt::{self, Write as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use std::fmt;
 
 use serde_json::value::RawValue;
 
@@ -6,7 +8,7 @@ use super::attribute::{
     DATA, DATA_BASE64, DATACONTENTTYPE, DATASCHEMA, ID, SOURCE, SPECVERSION, SUBJECT, TIME, TYPE,
 };
 use super::reader::raw_value;
-use super::{CloudEvent, EventData, EventError, ExtensionValue, base64};
+use super::{CloudEvent, EventData, EventError, ExtensionValue};
 use crate::json::write_string;
 
 /// Bytes of member names and punctuation in an event, about.
@@ -33,10 +35,7 @@ impl CloudEvent {
             match value {
                 AttributeRef::Text(text) => write_string(out, text),
                 AttributeRef::Extension(ExtensionValue::String(text)) => write_string(out, text),
-                AttributeRef::Extension(value) => {
-                    // Writing to a string does not fail.
-                    let _: fmt::Result = write!(out, "{value}");
-                }
+                AttributeRef::Extension(value) => out.push_str(&value.to_string()),
             }
         });
         match &self.data {
@@ -52,7 +51,7 @@ impl CloudEvent {
             EventData::Binary(bytes) => {
                 write_name(out, DATA_BASE64);
                 out.push('"');
-                base64::encode(bytes, out);
+                STANDARD.encode_string(bytes, out);
                 out.push('"');
             }
         }

@@ -1,5 +1,3 @@
-use std::fmt::{self, Write as _};
-
 use super::{Json, Value};
 use crate::id::Sha256;
 
@@ -80,6 +78,7 @@ const fn needs_escape(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
+/// Escapes an ASCII character that [`needs_escape`].
 fn write_escape(out: &mut String, c: char) {
     match c {
         '"' => out.push_str("\\\""),
@@ -89,13 +88,16 @@ fn write_escape(out: &mut String, c: char) {
         '\n' => out.push_str("\\n"),
         '\u{c}' => out.push_str("\\f"),
         '\r' => out.push_str("\\r"),
-        c => append(out, format_args!("\\u{:04x}", u32::from(c))),
+        c => {
+            let code = u32::from(c);
+            out.push_str("\\u00");
+            out.extend(
+                [code >> 4, code & 0x0f]
+                    .into_iter()
+                    .filter_map(|d| char::from_digit(d, 16)),
+            );
+        }
     }
-}
-
-fn append(out: &mut String, text: fmt::Arguments<'_>) {
-    // Writing to a string does not fail.
-    let _: fmt::Result = out.write_fmt(text);
 }
 
 /// Appends the number `text`, which follows the JSON grammar, in canonical form.
@@ -165,6 +167,7 @@ fn write_decimal(out: &mut String, digits: &str, point: i64) {
             out.push('.');
             out.push_str(tail.as_str());
         }
-        append(out, format_args!("e{}", i128::from(point) - 1));
+        out.push('e');
+        out.push_str(&(i128::from(point) - 1).to_string());
     }
 }

@@ -74,7 +74,7 @@ impl Position {
             .map_or(0, |at| at + 1);
         Self {
             offset: before.len(),
-            line: 1 + before.iter().filter(|byte| **byte == b'\n').count(),
+            line: before.split(|byte| *byte == b'\n').count(),
             column: 1 + before.len() - line_start,
         }
     }

@@ -1,4 +1,4 @@
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 /// Place of a value in a JSON document, as a JSON pointer (RFC 6901).
 ///
@@ -64,8 +64,8 @@ impl Pointer {
 
     /// Moves down to the element `index` (from 0).
     pub fn push_index(&mut self, index: usize) {
-        // Writing to a string does not fail.
-        let _: fmt::Result = write!(self.text, "/{index}");
+        self.text.push('/');
+        self.text.push_str(&index.to_string());
     }
 
     /// Moves up to the container. False at the root, which has none.

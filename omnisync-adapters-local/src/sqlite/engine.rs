@@ -1,0 +1,310 @@
+//! The writer thread: one connection, one transaction for everything that waits.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use omnisync_core::port::{Action, Content, DocumentKey, Expect, Write, WriteResult, Written};
+use omnisync_core::{ErrorKind, PortError};
+use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use tokio::sync::{mpsc, oneshot};
+
+use super::error::StoreError;
+use super::turn::{self, Turnstile};
+use super::wire;
+
+const OPERATION: &str = "state_store.write";
+
+const INSERT: &str = "INSERT INTO documents \
+    (collection, id, state, due_at, expires_at, etag, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+    ON CONFLICT (collection, id) DO NOTHING";
+
+const UPDATE: &str = "UPDATE documents \
+    SET state = ?3, due_at = ?4, expires_at = ?5, etag = ?6, body = ?7 \
+    WHERE collection = ?1 AND id = ?2 AND etag = ?8";
+
+const UPSERT: &str = "INSERT INTO documents \
+    (collection, id, state, due_at, expires_at, etag, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) \
+    ON CONFLICT (collection, id) DO UPDATE SET state = excluded.state, due_at = excluded.due_at, \
+    expires_at = excluded.expires_at, etag = excluded.etag, body = excluded.body";
+
+const DELETE: &str = "DELETE FROM documents WHERE collection = ?1 AND id = ?2";
+
+const DELETE_TAG: &str = "DELETE FROM documents WHERE collection = ?1 AND id = ?2 AND etag = ?3";
+
+const EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM documents WHERE collection = ?1 AND id = ?2)";
+
+const PURGE: &str = "DELETE FROM documents WHERE (collection, id) IN \
+    (SELECT collection, id FROM documents WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+
+/// What the writer is asked for, and where its answer goes.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// Conditional writes.
+    Write {
+        writes: Vec<Write>,
+        reply: oneshot::Sender<Result<Vec<WriteResult>, PortError>>,
+    },
+    /// Removal of up to `items_max` documents that expired at or before `before`.
+    Purge {
+        before: i64,
+        items_max: i64,
+        reply: oneshot::Sender<Result<usize, PortError>>,
+    },
+}
+
+/// Result of a command, held back until the commit.
+enum Done {
+    Written(Vec<WriteResult>),
+    Purged(usize),
+}
+
+impl Command {
+    fn items(&self) -> usize {
+        match self {
+            Self::Write { writes, .. } => writes.len(),
+            Self::Purge { items_max, .. } => usize::try_from(*items_max).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// True when nobody waits for the answer any more, so that nothing need be done.
+    fn is_abandoned(&self) -> bool {
+        match self {
+            Self::Write { reply, .. } => reply.is_closed(),
+            Self::Purge { reply, .. } => reply.is_closed(),
+        }
+    }
+
+    fn answer(self, done: Done) {
+        // A caller that left in the meantime has no use for the answer.
+        match (self, done) {
+            (Self::Write { reply, .. }, Done::Written(results)) => drop(reply.send(Ok(results))),
+            (Self::Purge { reply, .. }, Done::Purged(items)) => drop(reply.send(Ok(items))),
+            (command, Done::Written(_) | Done::Purged(_)) => {
+                debug_assert!(false, "an answer of another kind than the command");
+                command.refuse(PortError::new(ErrorKind::Internal, OPERATION));
+            }
+        }
+    }
+
+    fn refuse(self, error: PortError) {
+        match self {
+            Self::Write { reply, .. } => drop(reply.send(Err(error))),
+            Self::Purge { reply, .. } => drop(reply.send(Err(error))),
+        }
+    }
+}
+
+/// Owner of the one writing connection of this process.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    pub(super) turnstile: Turnstile,
+    pub(super) path: PathBuf,
+    pub(super) busy_timeout: Duration,
+    pub(super) group_items_max: usize,
+    pub(super) body_bytes_max: usize,
+    pub(super) commits: Arc<AtomicU64>,
+}
+
+impl Writer {
+    /// Works until every sender is gone and the queue is empty.
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Command>) {
+        // Without the handler SQLite's own timeout goes on working, only less fairly.
+        if let Err(error) = self
+            .connection
+            .busy_handler(Some(turn::on_busy as fn(i32) -> bool))
+        {
+            tracing::warn!(%error, "the state store waits with the engine's own busy handler");
+        }
+        while let Some(first) = queue.blocking_recv() {
+            let group = self.gather(first, &mut queue);
+            if group.is_empty() {
+                continue;
+            }
+            match self.commit(&group) {
+                Ok(answers) => {
+                    for (command, done) in group.into_iter().zip(answers) {
+                        command.answer(done);
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, commands = group.len(), "a group commit failed");
+                    for command in group {
+                        command.refuse(error.port(OPERATION, &self.path));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes what already waits, up to the limit of a group.
+    fn gather(&self, first: Command, queue: &mut mpsc::Receiver<Command>) -> Vec<Command> {
+        let mut items = first.items();
+        let mut group = vec![first];
+        while items < self.group_items_max {
+            let Ok(command) = queue.try_recv() else { break };
+            items = items.saturating_add(command.items());
+            group.push(command);
+        }
+        group.retain(|command| !command.is_abandoned());
+        group
+    }
+
+    fn commit(&mut self, group: &[Command]) -> Result<Vec<Done>, StoreError> {
+        turn::grant(self.busy_timeout);
+        let turn = self.turnstile.enter()?;
+        let transaction = self
+            .connection
+            .transaction_with_behavior(TransactionBehavior::Immediate)?;
+        drop(turn);
+        let mut step = Step {
+            transaction: &transaction,
+            tag_last: transaction
+                .prepare_cached("SELECT value FROM meta WHERE name = 'etag'")?
+                .query_row([], |row| row.get(0))?,
+            body_bytes_max: self.body_bytes_max,
+        };
+        let tag_first = step.tag_last;
+        let mut answers = Vec::with_capacity(group.len());
+        for command in group {
+            answers.push(match command {
+                Command::Write { writes, .. } => Done::Written(
+                    writes
+                        .iter()
+                        .map(|write| step.apply(write))
+                        .collect::<Result<_, _>>()?,
+                ),
+                Command::Purge {
+                    before, items_max, ..
+                } => Done::Purged(
+                    transaction
+                        .prepare_cached(PURGE)?
+                        .execute(params![before, items_max])?,
+                ),
+            });
+        }
+        let tag_last = step.tag_last;
+        if tag_last != tag_first {
+            transaction
+                .prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'etag'")?
+                .execute([tag_last])?;
+        }
+        transaction.commit()?;
+        self.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(answers)
+    }
+}
+
+/// One transaction in progress.
+struct Step<'a> {
+    transaction: &'a Transaction<'a>,
+    /// Tags count through the whole store, so that none returns after a delete.
+    tag_last: i64,
+    body_bytes_max: usize,
+}
+
+impl Step<'_> {
+    /// The outer error ends the transaction; the inner one is the fate of this item alone.
+    fn apply(&mut self, write: &Write) -> Result<WriteResult, StoreError> {
+        match &write.action {
+            Action::Put(content) => self.put(&write.key, &write.expect, content),
+            Action::Delete => self.delete(&write.key, &write.expect),
+        }
+    }
+
+    fn put(
+        &mut self,
+        key: &DocumentKey,
+        expect: &Expect,
+        content: &Content,
+    ) -> Result<WriteResult, StoreError> {
+        let body = content.body.get();
+        if body.len() > self.body_bytes_max {
+            return Ok(Err(self.too_large(key, body.len())));
+        }
+        let sql = match expect {
+            Expect::Absent => INSERT,
+            Expect::Tag(_) => UPDATE,
+            Expect::Any => UPSERT,
+        };
+        let number = self.tag_last.saturating_add(1);
+        let due_at = content.due_at.map(wire::micros);
+        let expires_at = content.expires_at.map(wire::micros);
+        let collection = key.collection.as_str();
+        let mut statement = self.transaction.prepare_cached(sql)?;
+        let changed = match expect {
+            Expect::Absent | Expect::Any => statement.execute(params![
+                collection,
+                key.id,
+                content.state,
+                due_at,
+                expires_at,
+                number,
+                body
+            ])?,
+            Expect::Tag(tag) => match wire::tag_number(tag) {
+                None => 0,
+                Some(expected) => statement.execute(params![
+                    collection,
+                    key.id,
+                    content.state,
+                    due_at,
+                    expires_at,
+                    number,
+                    body,
+                    expected
+                ])?,
+            },
+        };
+        if changed == 0 {
+            return Ok(Err(refusal(key, expect)));
+        }
+        self.tag_last = number;
+        Ok(Ok(Written::Put(wire::tag(number)?)))
+    }
+
+    fn delete(&self, key: &DocumentKey, expect: &Expect) -> Result<WriteResult, StoreError> {
+        let collection = key.collection.as_str();
+        let is_done = match expect {
+            Expect::Any => {
+                self.transaction
+                    .prepare_cached(DELETE)?
+                    .execute(params![collection, key.id])?;
+                true
+            }
+            Expect::Absent => !self
+                .transaction
+                .prepare_cached(EXISTS)?
+                .query_row(params![collection, key.id], |row| row.get::<_, bool>(0))?,
+            Expect::Tag(tag) => match wire::tag_number(tag) {
+                None => false,
+                Some(expected) => {
+                    let mut statement = self.transaction.prepare_cached(DELETE_TAG)?;
+                    statement.execute(params![collection, key.id, expected])? > 0
+                }
+            },
+        };
+        Ok(if is_done {
+            Ok(Written::Deleted)
+        } else {
+            Err(refusal(key, expect))
+        })
+    }
+
+    fn too_large(&self, key: &DocumentKey, bytes: usize) -> PortError {
+        PortError::new(ErrorKind::TooLarge, OPERATION).with_detail(format!(
+            "the body of {key} has {bytes} bytes, body_bytes_max is {}",
+            self.body_bytes_max
+        ))
+    }
+}
+
+fn refusal(key: &DocumentKey, expect: &Expect) -> PortError {
+    let kind = match expect {
+        Expect::Absent => ErrorKind::AlreadyExists,
+        Expect::Tag(_) | Expect::Any => ErrorKind::Conflict,
+    };
+    PortError::new(kind, OPERATION).with_detail(key.to_string())
+}

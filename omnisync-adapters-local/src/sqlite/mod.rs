@@ -1,0 +1,13 @@
+#![doc = include_str!("docs.md")]
+
+mod config;
+mod engine;
+mod error;
+mod reader;
+mod schema;
+mod store;
+mod turn;
+mod wire;
+
+pub use config::SqliteConfig;
+pub use store::SqliteStateStore;

@@ -1,0 +1,18 @@
+#![cfg(test)]
+//! What is specific to the adapters of this crate, beside the shared contracts.
+
+mod support;
+
+#[cfg(feature = "folder")]
+mod folder;
+#[cfg(feature = "ndjson")]
+mod ndjson;
+#[cfg(feature = "ndjson")]
+mod ndjson_settle;
+#[cfg(feature = "sqlite")]
+mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sqlite_file;
+#[cfg(feature = "sqlite")]
+mod sqlite_processes;
+mod system;

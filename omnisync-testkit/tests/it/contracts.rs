@@ -1,0 +1,165 @@
+//! Every suite against every manner of its fake.
+
+mod state_store {
+    use omnisync_testkit::fake::MemoryStateStoreOptions;
+
+    use crate::fixture::Store;
+
+    mod plain {
+        use super::*;
+        omnisync_testkit::state_store_contract!(
+            fixture = Store::new(MemoryStateStoreOptions::default()),
+        );
+    }
+
+    mod volatile {
+        use super::*;
+        omnisync_testkit::state_store_contract!(
+            fixture = Store::new(MemoryStateStoreOptions {
+                durable: false,
+                ..MemoryStateStoreOptions::default()
+            }),
+        );
+    }
+
+    mod small_and_empty_pages {
+        use super::*;
+        omnisync_testkit::state_store_contract!(
+            fixture = Store::new(MemoryStateStoreOptions {
+                page_items_max: 2,
+                empty_pages: true,
+                ..MemoryStateStoreOptions::default()
+            }),
+        );
+    }
+
+    mod lagging_queries {
+        use super::*;
+        omnisync_testkit::state_store_contract!(
+            fixture = Store::new(MemoryStateStoreOptions {
+                query_lag_operations: 7,
+                ..MemoryStateStoreOptions::default()
+            }),
+        );
+    }
+
+    mod huge_bodies {
+        use super::*;
+        omnisync_testkit::state_store_contract!(
+            fixture = Store::new(MemoryStateStoreOptions {
+                body_bytes_max: usize::MAX,
+                ..MemoryStateStoreOptions::default()
+            }),
+        );
+    }
+}
+
+mod blob_stage {
+    use omnisync_testkit::fake::MemoryBlobStageOptions;
+
+    use crate::fixture::Stage;
+
+    mod plain {
+        use super::*;
+        omnisync_testkit::blob_stage_contract!(
+            fixture = Stage::new(MemoryBlobStageOptions::default()),
+        );
+    }
+
+    mod volatile_in_small_chunks {
+        use super::*;
+        omnisync_testkit::blob_stage_contract!(
+            fixture = Stage::new(MemoryBlobStageOptions {
+                durable: false,
+                chunk_bytes: 100,
+                ..MemoryBlobStageOptions::default()
+            }),
+        );
+    }
+}
+
+mod event_source {
+    use omnisync_testkit::fake::QueueOptions;
+
+    use crate::fixture::Queue;
+    use crate::log::Log;
+
+    mod queue {
+        use super::*;
+        omnisync_testkit::event_source_contract!(fixture = Queue::new(QueueOptions::default()));
+    }
+
+    mod finite_shuffled_queue {
+        use super::*;
+        omnisync_testkit::event_source_contract!(
+            fixture = Queue::new(QueueOptions {
+                finite: true,
+                shuffle_seed: Some(3),
+                ..QueueOptions::default()
+            }),
+            run = |clause| omnisync_testkit::crash::run(clause).unwrap(),
+        );
+    }
+
+    mod finite_log {
+        use super::*;
+        omnisync_testkit::event_source_contract!(fixture = Log::new(true));
+    }
+
+    mod log_without_dead_letters {
+        use super::*;
+        omnisync_testkit::event_source_contract!(fixture = Log::new(false));
+    }
+}
+
+mod erp_importer {
+    use omnisync_core::port::RepeatedExecution;
+
+    use crate::erp::Erp;
+
+    mod rejecting {
+        use super::*;
+        omnisync_testkit::erp_importer_contract!(fixture = Erp::new(RepeatedExecution::Rejected));
+    }
+
+    mod returning_the_existing {
+        use super::*;
+        omnisync_testkit::erp_importer_contract!(
+            fixture = Erp::new(RepeatedExecution::ReturnsExisting),
+        );
+    }
+
+    mod running_again_in_parallel {
+        use super::*;
+        omnisync_testkit::erp_importer_contract!(
+            fixture = Erp::new(RepeatedExecution::RunsAgain).in_parallel(4),
+        );
+    }
+
+    mod without_record_results {
+        use super::*;
+        omnisync_testkit::erp_importer_contract!(
+            fixture = Erp::new(RepeatedExecution::Rejected).without_record_results(),
+        );
+    }
+}
+
+mod clock {
+    use omnisync_testkit::clock::ManualClock;
+
+    use crate::fixture::Time;
+
+    mod manual {
+        use super::*;
+        omnisync_testkit::clock_contract!(fixture = Time::default());
+    }
+
+    mod automatic {
+        use super::*;
+        omnisync_testkit::clock_contract!(fixture = Time(ManualClock::default().auto()));
+    }
+}
+
+mod id_source {
+    omnisync_testkit::id_source_contract!(fixture = crate::fixture::Ids([1, 2]));
+}

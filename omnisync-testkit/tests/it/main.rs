@@ -1,0 +1,12 @@
+//! Tests of the testkit: the suites against the fakes, the suites against broken back ends, and
+//! the explorers.
+#![cfg(test)]
+
+mod contracts;
+mod explore;
+mod fakes;
+mod fixture;
+mod teeth;
+
+mod erp;
+mod log;
