@@ -14,7 +14,7 @@ use crate::batch::{
 };
 use crate::error::{ErrorKind, PortError};
 use crate::id::{BatchId, OrderId};
-use crate::order::{Cause, Command, OrderRecord, OrderState, QuarantineReason};
+use crate::order::{Cause, Command, OrderRecord, OrderState, QuarantineReason, StateName};
 use crate::policy::{Backlog, BatchPolicy, Trigger};
 use crate::port::{BlobStage, BlobStageExt as _, StateStore};
 
@@ -216,17 +216,23 @@ impl BatchFlow {
         let mut content_time = DateTime::<Utc>::MIN_UTC;
         let mut event_bytes = 0_u64;
         'candidates: for chunk in candidates.chunks(CLAIM_ORDERS) {
-            for record in self.repository.orders(chunk).await?.into_iter().flatten() {
-                if record.state != OrderState::Pending {
+            for head in self
+                .repository
+                .order_heads(chunk)
+                .await?
+                .into_iter()
+                .flatten()
+            {
+                if head.state != StateName::Pending {
                     continue;
                 }
-                let bytes = u64::try_from(record.oms_event.get().len()).unwrap_or(u64::MAX);
+                let bytes = u64::try_from(head.event_bytes).unwrap_or(u64::MAX);
                 event_bytes = event_bytes.saturating_add(bytes);
                 if event_bytes > self.policy.event_bytes_max && !members.is_empty() {
                     break 'candidates;
                 }
-                content_time = content_time.max(record.waiting_since);
-                members.push(Member::of(&record));
+                content_time = content_time.max(head.waiting_since);
+                members.push(head.member);
             }
         }
         members.sort_by(|a, b| a.order.cmp(&b.order));

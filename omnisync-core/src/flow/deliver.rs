@@ -1,4 +1,3 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,14 +7,14 @@ use tracing::{info, instrument, warn};
 
 use super::build::{PackageSpec, order_of};
 use super::repository::{Decision, Repository, Saved, Stored};
-use super::settle::{ExpectedRecords, OrderVerdict, UnmatchedRecord, verdicts};
+use super::settle::{ExpectedRecords, Fates, OrderVerdict, UnmatchedRecord};
 use super::worker::Worker;
 use crate::batch::{BatchCommand, BatchRecord, BatchState, Member, PackageRecord, Settlement};
 use crate::error::{ErrorKind, PortError};
 use crate::id::{BatchId, ExecutionId, OrderId};
 use crate::order::{Cause, Command, OrderRecord, OrderState, QuarantineReason, StateName};
 use crate::policy::RetryPolicy;
-use crate::port::{BlobStage, ErpImporter, ImportStatus, RecordResult, StateStore, Submission};
+use crate::port::{BlobStage, ErpImporter, ImportStatus, StateStore, Submission};
 
 /// Orders that are settled with one write.
 const SETTLE_ORDERS: usize = 500;
@@ -280,7 +279,7 @@ impl Deliver {
         if older(self.policy.import_seconds_max) {
             warn!(batch.id = %batch.record.id, status = status.as_str(), "the import takes too long");
             return self
-                .settle_with(batch, &status, BTreeMap::new(), Vec::new(), true)
+                .settle_with(batch, &status, Fates::default(), true)
                 .await;
         }
         let waits_for = format!("the import ({})", status.as_str());
@@ -301,23 +300,19 @@ impl Deliver {
             Ok(results) => results,
             Err(error) => return self.wait_after(batch, error).await,
         };
-        let members = self.members(&batch.record).await?;
-        let expected = self.expected(&members).await?;
-        let (verdicts, unmatched) = verdicts(execution, &expected, results);
         let give_up = batch.record.attempts + 1 >= self.policy.results_attempts_max;
-        self.settle_with(batch, status, verdicts, unmatched, give_up)
-            .await
+        self.settle_with(batch, status, results, give_up).await
     }
 
-    async fn results(&self, execution: ExecutionId) -> Result<Vec<RecordResult>, PortError> {
-        let mut records = Vec::new();
+    async fn results(&self, execution: ExecutionId) -> Result<Fates, PortError> {
+        let mut fates = Fates::default();
         let mut continuation = None;
         for _ in 0..RESULT_PAGES_MAX {
             let page = self.erp.results(execution, continuation).await?;
-            records.extend(page.records);
+            fates.extend(page.records);
             continuation = page.continuation;
             if continuation.is_none() {
-                return Ok(records);
+                return Ok(fates);
             }
         }
         Err(
@@ -341,30 +336,29 @@ impl Deliver {
             .ok_or_else(gone)
     }
 
-    /// The records that the members put into the package, by the ERP's keys. Orders that an
-    /// earlier run settled are left out.
-    async fn expected(&self, members: &[Member]) -> Result<Vec<ExpectedRecords>, PortError> {
-        let mut expected = Vec::with_capacity(members.len());
-        for chunk in members.chunks(SETTLE_ORDERS) {
-            let ids: Vec<OrderId> = chunk.iter().map(|member| member.order.clone()).collect();
-            let records = self.repository.orders(&ids).await?;
-            for (member, record) in chunk.iter().zip(records) {
-                let Some(record) = record else { continue };
-                if record.content_hash != member.content {
-                    continue;
-                }
-                let mapped = self.spec.map.map(&order_of(&record)?).map_err(|error| {
-                    PortError::new(ErrorKind::Corrupt, "deliver.expected").with_source(error)
-                })?;
-                let (header, lines) = self.spec.map.record_keys(&mapped);
-                expected.push(ExpectedRecords {
-                    order: member.order.clone(),
-                    header,
-                    lines,
-                });
-            }
+    /// What the results say about an order that is as its batch took it; `None` when the order
+    /// went on since.
+    fn verdict(
+        &self,
+        execution: ExecutionId,
+        record: &OrderRecord,
+        member: &Member,
+        fates: &mut Fates,
+    ) -> Result<Option<OrderVerdict>, PortError> {
+        if record.content_hash != member.content {
+            return Ok(None);
         }
-        Ok(expected)
+        let mapped = self.spec.map.map(&order_of(record)?).map_err(|error| {
+            PortError::new(ErrorKind::Corrupt, "deliver.verdict").with_source(error)
+        })?;
+        let (header, lines) = self.spec.map.record_keys(&mapped);
+        let order = member.order.clone();
+        let expected = ExpectedRecords {
+            order,
+            header,
+            lines,
+        };
+        Ok(Some(fates.verdict(execution, &expected)))
     }
 
     /// Applies the verdicts, order by order; whoever was settled before stays as he is.
@@ -372,14 +366,12 @@ impl Deliver {
         &self,
         mut batch: Stored<BatchRecord>,
         status: &ImportStatus,
-        verdicts: BTreeMap<OrderId, OrderVerdict>,
-        unmatched: Vec<UnmatchedRecord>,
+        mut fates: Fates,
         give_up: bool,
     ) -> Result<DeliverOutcome, PortError> {
         let id = batch.record.id;
         let members = self.members(&batch.record).await?;
         let mut done = outcome(Some(id), Delivered::Elsewhere);
-        done.unmatched = unmatched;
         let mut settlement = Settlement::default();
         let mut unresolved = 0_usize;
         for chunk in members.chunks(SETTLE_ORDERS) {
@@ -392,7 +384,12 @@ impl Deliver {
             let settled = self
                 .repository
                 .update_orders(&ids, |index, record| {
-                    let verdict = ids.get(index).and_then(|order| verdicts.get(order));
+                    let verdict = match (&record, chunk.get(index)) {
+                        (Some(record), Some(member)) => {
+                            self.verdict(id.into(), record, member, &mut fates)?
+                        }
+                        _ => None,
+                    };
                     Ok(self.decide(&batch.record, record, verdict, give_up, now))
                 })
                 .await?;
@@ -410,6 +407,7 @@ impl Deliver {
                 }
             }
         }
+        done.unmatched = fates.into_unmatched();
         if unresolved > 0 {
             let waits_for = format!(
                 "results of {unresolved} orders ({} import)",
@@ -464,7 +462,7 @@ impl Deliver {
         &self,
         batch: &BatchRecord,
         record: Option<OrderRecord>,
-        verdict: Option<&OrderVerdict>,
+        verdict: Option<OrderVerdict>,
         give_up: bool,
         now: DateTime<Utc>,
     ) -> Decision<Option<SettledNow>> {
@@ -497,16 +495,12 @@ impl Deliver {
         &self,
         execution: ExecutionId,
         record: &OrderRecord,
-        verdict: Option<&OrderVerdict>,
+        verdict: Option<OrderVerdict>,
         give_up: bool,
     ) -> Option<Command> {
         match verdict {
-            Some(OrderVerdict::Imported(evidence)) => Some(Command::Import {
-                evidence: evidence.clone(),
-            }),
-            Some(OrderVerdict::Rejected(reason)) => Some(Command::Reject {
-                reason: reason.clone(),
-            }),
+            Some(OrderVerdict::Imported(evidence)) => Some(Command::Import { evidence }),
+            Some(OrderVerdict::Rejected(reason)) => Some(Command::Reject { reason }),
             Some(OrderVerdict::Transient(_))
                 if record.retry_count < self.policy.order_attempts_max =>
             {

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::batch::{BATCHES, BatchCommand, BatchRecord, BatchState, Member, SegmentList};
 use crate::error::{ErrorKind, PortError};
-use crate::id::{BatchId, ETag, OrderId};
-use crate::order::{ORDERS, OrderRecord, StateName};
+use crate::id::{BatchId, ETag, OrderId, Sha256};
+use crate::order::{ORDERS, OrderRecord, Revision, StateName};
 use crate::port::{
     Document, DocumentKey, Expect, Query, StateStore, StateStoreExt as _, Write, Written,
 };
@@ -21,6 +23,49 @@ const CONFLICTS_MAX: usize = 8;
 pub(super) struct Stored<T> {
     pub(super) record: T,
     pub(super) etag: ETag,
+}
+
+/// What a batch has to know of an order before it claims it. Reading this is much cheaper than
+/// reading the whole record.
+#[derive(Debug)]
+pub(super) struct OrderHead {
+    pub(super) state: StateName,
+    pub(super) member: Member,
+    pub(super) waiting_since: DateTime<Utc>,
+    pub(super) event_bytes: usize,
+}
+
+impl OrderHead {
+    fn read(document: &Document) -> Result<Self, PortError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Head<'a> {
+            order_id: OrderId,
+            state: State,
+            revision: Revision,
+            content_hash: Sha256,
+            claim_generation: u32,
+            waiting_since: DateTime<Utc>,
+            #[serde(borrow)]
+            oms_event: &'a RawValue,
+        }
+        #[derive(Deserialize)]
+        struct State {
+            name: StateName,
+        }
+        let head: Head<'_> = document.parse()?;
+        Ok(Self {
+            state: head.state.name,
+            member: Member {
+                order: head.order_id,
+                revision: head.revision,
+                content: head.content_hash,
+                generation: head.claim_generation,
+            },
+            waiting_since: head.waiting_since,
+            event_bytes: head.oms_event.get().len(),
+        })
+    }
 }
 
 /// What to do with one order after looking at it.
@@ -164,6 +209,21 @@ impl Repository {
             }
         }
         Ok(records)
+    }
+
+    /// The orders as far as a batch has to know them before it claims them.
+    pub(super) async fn order_heads(
+        &self,
+        ids: &[OrderId],
+    ) -> Result<Vec<Option<OrderHead>>, PortError> {
+        let keys: Vec<DocumentKey> = ids.iter().map(OrderRecord::key).collect();
+        let mut heads = Vec::with_capacity(keys.len());
+        for chunk in keys.chunks(self.items_max()) {
+            for document in self.store.get(chunk).await? {
+                heads.push(document.as_ref().map(OrderHead::read).transpose()?);
+            }
+        }
+        Ok(heads)
     }
 
     /// Since when and which orders wait, oldest first.

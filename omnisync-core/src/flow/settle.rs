@@ -1,6 +1,7 @@
 //! Reads an import's results as a fate for each order: pure.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use crate::id::{ExecutionId, OrderId};
 use crate::order::{Evidence, Rejection};
@@ -52,52 +53,83 @@ struct Failure {
     class: FailureClass,
 }
 
-/// Gives every expected order its verdict, and the records that belong to none.
+/// Results of an import by record.
 ///
-/// A record counts once however often the ERP names it; a failure outweighs a success for the
+/// A record counts once however often the ERP names it, and a failure outweighs a success of the
 /// same record.
-pub fn verdicts(
-    execution: ExecutionId,
-    expected: &[ExpectedRecords],
-    results: impl IntoIterator<Item = RecordResult>,
-) -> (BTreeMap<OrderId, OrderVerdict>, Vec<UnmatchedRecord>) {
-    let mut owners: BTreeMap<&RecordKey, usize> = BTreeMap::new();
-    for (index, order) in expected.iter().enumerate() {
-        owners.insert(&order.header, index);
-        owners.extend(order.lines.iter().map(|line| (line, index)));
+#[derive(Debug, Default)]
+pub struct Fates {
+    by_record: HashMap<RecordKey, Fate>,
+}
+
+#[derive(Debug)]
+struct Fate {
+    outcome: RecordOutcome,
+    is_claimed: bool,
+}
+
+impl Fates {
+    /// Sorts `results` by record.
+    pub fn of(results: impl IntoIterator<Item = RecordResult>) -> Self {
+        let mut fates = Self::default();
+        fates.extend(results);
+        fates
     }
-    let mut fates: BTreeMap<RecordKey, RecordOutcome> = BTreeMap::new();
-    let mut unmatched = Vec::new();
-    for result in results {
-        if !owners.contains_key(&result.key) {
-            unmatched.push(UnmatchedRecord { key: result.key });
-            continue;
+
+    /// What the results say about an order.
+    pub fn verdict(&mut self, execution: ExecutionId, order: &ExpectedRecords) -> OrderVerdict {
+        for key in std::iter::once(&order.header).chain(&order.lines) {
+            if let Some(fate) = self.by_record.get_mut(key) {
+                fate.is_claimed = true;
+            }
         }
-        let fate = fates
-            .entry(result.key)
-            .or_insert_with(|| result.outcome.clone());
-        if matches!(result.outcome, RecordOutcome::Failed { .. }) {
-            *fate = result.outcome;
+        verdict(execution, order, &self.by_record)
+    }
+
+    /// Records that no order asked for, sorted.
+    pub fn into_unmatched(self) -> Vec<UnmatchedRecord> {
+        let mut unmatched: Vec<_> = self
+            .by_record
+            .into_iter()
+            .filter(|(_, fate)| !fate.is_claimed)
+            .map(|(key, _)| UnmatchedRecord { key })
+            .collect();
+        unmatched.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        unmatched
+    }
+}
+
+impl Extend<RecordResult> for Fates {
+    fn extend<I: IntoIterator<Item = RecordResult>>(&mut self, results: I) {
+        for RecordResult { key, outcome } in results {
+            match self.by_record.entry(key) {
+                Entry::Vacant(entry) => {
+                    entry.insert(Fate {
+                        outcome,
+                        is_claimed: false,
+                    });
+                }
+                Entry::Occupied(mut entry) => {
+                    if matches!(outcome, RecordOutcome::Failed { .. }) {
+                        entry.get_mut().outcome = outcome;
+                    }
+                }
+            }
         }
     }
-    let verdicts = expected
-        .iter()
-        .map(|order| (order.order.clone(), verdict(execution, order, &fates)))
-        .collect();
-    (verdicts, unmatched)
 }
 
 fn verdict(
     execution: ExecutionId,
     order: &ExpectedRecords,
-    fates: &BTreeMap<RecordKey, RecordOutcome>,
+    fates: &HashMap<RecordKey, Fate>,
 ) -> OrderVerdict {
     let mut tally = Tally::default();
     let mut missing = 0_usize;
     for (key, is_header) in
         std::iter::once((&order.header, true)).chain(order.lines.iter().map(|line| (line, false)))
     {
-        match fates.get(key) {
+        match fates.get(key).map(|fate| &fate.outcome) {
             Some(RecordOutcome::Imported { evidence }) if is_header => {
                 tally.header = Some(evidence.clone());
             }

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::id::BatchId;
 
@@ -47,6 +49,19 @@ fn failed(key: RecordKey, class: FailureClass) -> RecordResult {
             class,
         },
     }
+}
+
+fn verdicts(
+    execution: ExecutionId,
+    expected: &[ExpectedRecords],
+    results: Vec<RecordResult>,
+) -> (BTreeMap<OrderId, OrderVerdict>, Vec<UnmatchedRecord>) {
+    let mut fates = Fates::of(results);
+    let verdicts = expected
+        .iter()
+        .map(|order| (order.order.clone(), fates.verdict(execution, order)))
+        .collect();
+    (verdicts, fates.into_unmatched())
 }
 
 fn verdict_of(results: Vec<RecordResult>) -> OrderVerdict {
