@@ -392,6 +392,13 @@ mod tests {
     }
 
     #[test]
+    fn a_package_is_named_after_its_content_and_its_batch() {
+        let name = batch(BatchState::Sealed).package_name().unwrap();
+        let id = batch(BatchState::Sealed).id.simple();
+        assert_eq!(name.as_str(), format!("oms_20260314_080000_{id}.zip"));
+    }
+
+    #[test]
     fn a_new_step_begins_without_failed_attempts() {
         let sealed = batch(BatchState::Open)
             .apply(

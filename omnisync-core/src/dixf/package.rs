@@ -44,13 +44,6 @@ pub struct PackageInfo {
 }
 
 impl PackageInfo {
-    /// Name of the package in the order-pipeline design's container:
-    /// `oms_yyyyMMdd_HHmmss_<8 hexadecimal digits>.zip`.
-    pub fn seed_name(&self) -> String {
-        let time = self.created_at.format("%Y%m%d_%H%M%S");
-        format!("oms_{time}_{}.zip", self.short_batch_id())
-    }
-
     /// The leading eight digits of the batch, the form of the order-pipeline design.
     fn short_batch_id(&self) -> String {
         self.batch_id.simple().chars().take(8).collect()

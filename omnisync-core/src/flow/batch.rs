@@ -200,9 +200,11 @@ impl BatchFlow {
     }
 
     fn candidates(&self, waiting: Vec<(DateTime<Utc>, OrderId)>) -> Vec<OrderId> {
+        let in_package = usize::try_from(self.spec.write.orders_max).unwrap_or(usize::MAX);
+        let orders_max = self.policy.orders_max.min(in_package).max(1);
         waiting
             .into_iter()
-            .take(self.policy.orders_max.max(1))
+            .take(orders_max)
             .map(|(_, order)| order)
             .collect()
     }

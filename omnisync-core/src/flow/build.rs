@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::repository::Repository;
 use crate::batch::{BatchRecord, Member, PackageRecord};
-use crate::dixf::{CompiledMap, PackageInfo, PackageTotals, PackageWriter};
+use crate::dixf::{CompiledMap, PackageInfo, PackageTotals, PackageWriter, WriteOptions};
 use crate::error::{ErrorKind, PortError};
 use crate::id::{BlobName, OrderId, ProjectName};
 use crate::json::{self, Limits};
@@ -29,6 +29,9 @@ pub struct PackageSpec {
     pub exported_by: String,
     /// Company; `None` for the project's default.
     pub legal_entity: Option<String>,
+    /// How large a package may become and how hard it is compressed. All workers of a project
+    /// have to agree, since it decides the bytes.
+    pub write: WriteOptions,
 }
 
 impl PackageSpec {
@@ -40,6 +43,7 @@ impl PackageSpec {
             project,
             exported_by: "OMNISYNC".to_owned(),
             legal_entity: None,
+            write: WriteOptions::default(),
         }
     }
 
@@ -112,8 +116,8 @@ pub(super) async fn build_package(
         created_at: batch.content_time,
         exported_by: spec.exported_by.clone(),
     };
-    let mut writer =
-        PackageWriter::new(Vec::new(), &spec.map, info).map_err(|error| refused(batch, error))?;
+    let mut writer = PackageWriter::with_options(Vec::new(), &spec.map, info, spec.write)
+        .map_err(|error| refused(batch, error))?;
     for chunk in members.chunks(BUILD_ORDERS) {
         let ids: Vec<OrderId> = chunk.iter().map(|member| member.order.clone()).collect();
         let records = repository.orders(&ids).await?;

@@ -203,11 +203,6 @@ fn a_line_key_depends_on_the_line_alone() {
 }
 
 #[test]
-fn the_name_of_a_seed_package_follows_the_design() {
-    assert_eq!(info().seed_name(), "oms_20260314_080000_abababab.zip");
-}
-
-#[test]
 fn a_writer_with_defaults_stays_within_the_defaults_of_the_reader() {
     let (write, read) = (WriteOptions::default(), ReadLimits::default());
     assert!(u64::try_from(write.package_bytes_max).unwrap() <= read.package_bytes_max);
