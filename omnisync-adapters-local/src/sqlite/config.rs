@@ -30,7 +30,7 @@ pub struct SqliteConfig {
     /// Page cache of the writing connection, in kibibytes. Default 65,536 (64 MiB).
     #[serde(default = "defaults::cache_kib")]
     pub cache_kib: u32,
-    /// Pages in the write-ahead log that start a checkpoint. Default 8,000.
+    /// Pages of 16 KiB in the write-ahead log that start a checkpoint. Default 2,000.
     #[serde(default = "defaults::checkpoint_pages")]
     pub checkpoint_pages: u32,
     /// Items that one transaction takes before it commits; a command is never split. Default
@@ -60,7 +60,7 @@ mod defaults {
         65_536
     }
     pub(super) const fn checkpoint_pages() -> u32 {
-        8_000
+        2_000
     }
     pub(super) const fn group_items_max() -> usize {
         2_000

@@ -10,6 +10,11 @@ use super::error::StoreError;
 use super::turn::{self, Turnstile};
 use crate::file::FileError;
 
+/// Page size of a new database. A row of a table without row ids leaves its page once it is
+/// larger than a quarter of it, and documents have a few kilobytes: pages of 4 KiB would cost one
+/// more page for each.
+const PAGE_BYTES: u32 = 16_384;
+
 /// Marks the file as ours in its header: the bytes `OMNI`.
 const APPLICATION_ID: i64 = 0x4f4d_4e49;
 
@@ -60,6 +65,7 @@ pub(super) fn open_writer(
     connection.busy_timeout(config.busy_timeout())?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
     refuse_foreign(&connection)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     use_write_ahead_log(&connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "fullfsync", true)?;
