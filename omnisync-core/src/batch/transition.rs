@@ -139,6 +139,7 @@ impl BatchRecord {
                 next.enter(back, now);
                 next.attempts = self.attempts.saturating_add(1);
                 next.submitted_at = None;
+                next.lease = None;
                 if back == S::Sealed {
                     next.staged_at = None;
                 }

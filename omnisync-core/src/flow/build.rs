@@ -116,8 +116,11 @@ pub(super) async fn build_package(
         created_at: batch.content_time,
         exported_by: spec.exported_by.clone(),
     };
-    let mut writer = PackageWriter::with_options(Vec::new(), &spec.map, info, spec.write)
-        .map_err(|error| refused(batch, error))?;
+    // The writer holds the state of two compressors: too much to move about in a future.
+    let mut writer = Box::new(
+        PackageWriter::with_options(Vec::new(), &spec.map, info, spec.write)
+            .map_err(|error| refused(batch, error))?,
+    );
     for chunk in members.chunks(BUILD_ORDERS) {
         let ids: Vec<OrderId> = chunk.iter().map(|member| member.order.clone()).collect();
         let records = repository.orders(&ids).await?;

@@ -485,7 +485,8 @@ impl Deliver {
         }
         let order = SettledOrder {
             order: record.order_id.clone(),
-            state: settled_before(&record, execution).map_or(record.state.name(), |o| o.state),
+            state: settled_before(&record, execution)
+                .map_or_else(|| record.state.name(), |settled| settled.state),
             reason,
         };
         Decision::Write(Box::new(record), Some(SettledNow { order, now: true }))

@@ -79,6 +79,7 @@ pub(super) enum Decision<R> {
 
 /// What became of saving a batch.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "unpacked where it is returned")]
 pub(super) enum Saved {
     /// Stored.
     Yes(Stored<BatchRecord>),

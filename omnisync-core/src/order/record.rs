@@ -316,30 +316,36 @@ impl OrderRecord {
         progress: &BatchProgress,
         change: &Change,
     ) -> Result<(), IllegalTransition> {
-        let mut settled = self.clone();
-        let execution = ExecutionId::from(progress.batch);
-        if let Some(at) = progress.staged_at {
-            let change = Change {
+        let stage = progress.staged_at.map(|at| {
+            (
                 at,
-                ..change.clone()
-            };
-            settled.apply(
                 Command::Stage {
                     batch: progress.batch,
                 },
-                &change,
-            )?;
-            settled.blob_reference.clone_from(&progress.package);
+            )
+        });
+        let execution = ExecutionId::from(progress.batch);
+        let submit = progress
+            .submitted_at
+            .map(|at| (at, Command::Submit { execution }));
+        let steps: Vec<_> = stage
+            .into_iter()
+            .chain(submit)
+            .chain([(change.at, end)])
+            .collect();
+        // All or nothing: the whole way is checked before the first step is taken.
+        let mut state = self.state.clone();
+        for (_, command) in &steps {
+            state = transition(&state, command.clone())?.next;
         }
-        if let Some(at) = progress.submitted_at {
+        self.blob_reference.clone_from(&progress.package);
+        for (at, command) in steps {
             let change = Change {
                 at,
                 ..change.clone()
             };
-            settled.apply(Command::Submit { execution }, &change)?;
+            self.apply(command, &change)?;
         }
-        settled.apply(end, change)?;
-        *self = settled;
         Ok(())
     }
 

@@ -2,7 +2,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use super::model::Order;
-use super::validate::{Rule, Violation};
+use super::rule::{Rule, Violation};
 
 /// Whether `totalAmount` has to match the lines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

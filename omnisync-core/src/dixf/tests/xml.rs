@@ -107,7 +107,7 @@ fn a_manifest_of_2026_is_written_back_byte_for_byte() {
 
 #[test]
 #[ignore = "needs OMNISYNC_SAMPLES"]
-fn recorded_files_are_written_back_byte_for_byte() {
+fn recorded_samples_are_written_back_byte_for_byte() {
     let Some(samples) = std::env::var_os("OMNISYNC_SAMPLES") else {
         panic!("OMNISYNC_SAMPLES is not set: the recorded package was not read");
     };

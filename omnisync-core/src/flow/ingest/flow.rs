@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -149,8 +149,7 @@ impl Ingest {
         }
         // Events of one order meet the store one after the other, in their order.
         while !waiting.is_empty() {
-            let (round, rest) = one_per_order(waiting);
-            waiting = rest;
+            let round = one_per_order(&mut waiting);
             self.store_round(round, now, &mut results).await;
         }
         results.into_values().collect()
@@ -396,14 +395,12 @@ fn shared_failure(error: &PortError, events: usize) -> Vec<Fate> {
         .collect()
 }
 
-/// The first event of every order, and the rest in their order.
-fn one_per_order(
-    events: Vec<(usize, Candidate)>,
-) -> (Vec<(usize, Candidate)>, Vec<(usize, Candidate)>) {
-    let mut seen = std::collections::HashSet::with_capacity(events.len());
-    events
-        .into_iter()
-        .partition(|(_, event)| seen.insert(event.order.clone()))
+/// Takes the first event of every order and leaves the rest in their order.
+fn one_per_order(waiting: &mut Vec<(usize, Candidate)>) -> Vec<(usize, Candidate)> {
+    let mut seen = HashSet::with_capacity(waiting.len());
+    waiting
+        .extract_if(.., |(_, event)| seen.insert(event.order.clone()))
+        .collect()
 }
 
 /// The events of a delivery: one, unless it is a batch.
