@@ -59,6 +59,8 @@ struct Shared {
 struct State {
     progress: Progress,
     settled_since_saved: u32,
+    /// `receive` said that the input has ended.
+    said_ended: bool,
 }
 
 impl NdjsonSource {
@@ -238,19 +240,20 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the place up to which everything is settled, or forgets it at the end.
+    /// Writes the place up to which everything is settled. It is forgotten only once the reader
+    /// of the source knows of the end: until then a restart must not begin anew.
     fn save(&self) -> Result<(), FileError> {
         let Some(checkpoint) = &self.checkpoint else {
             return Ok(());
         };
         // Whoever comes last writes the latest place: it is looked up under the lock.
         let mut checkpoint = checkpoint.lock().unwrap_or_else(PoisonError::into_inner);
-        let (is_done, watermark) = {
-            let progress = &self.state().progress;
-            (progress.is_done(), progress.watermark())
+        let (said_ended, watermark) = {
+            let state = self.state();
+            (state.said_ended, state.progress.watermark())
         };
         match watermark {
-            _ if is_done => checkpoint.clear(),
+            _ if said_ended => checkpoint.clear(),
             Some(position) => checkpoint.save(position),
             None => Ok(()),
         }
@@ -285,6 +288,7 @@ impl EventSource for NdjsonSource {
             settled.as_mut().enable();
             match self.poll(max)? {
                 Some(received) if received.ended => {
+                    self.shared.state().said_ended = true;
                     let shared = Arc::clone(&self.shared);
                     let save = move || shared.save().map_err(|error| error.port(RECEIVE));
                     blocking::run(RECEIVE, save).await?;

@@ -1,6 +1,7 @@
 #![cfg(test)]
-//! What is specific to the adapters of this crate, beside the shared contracts.
+//! The shared contracts against the adapters of this crate, and what is specific to them.
 
+mod contract;
 mod support;
 
 #[cfg(feature = "folder")]

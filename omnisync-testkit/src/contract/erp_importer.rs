@@ -48,7 +48,8 @@ pub trait ErpImporterFixture: Send + Sync {
     /// The importer under test.
     async fn importer(&self) -> Arc<dyn ErpImporter>;
 
-    /// The importer as it is after both sides were restarted.
+    /// The importer as it is after both sides were restarted. Clauses give up their handles
+    /// before they call this.
     async fn restart(&self) -> Arc<dyn ErpImporter>;
 
     /// A data project that exists.

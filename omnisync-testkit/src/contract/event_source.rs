@@ -40,7 +40,8 @@ pub trait EventSourceFixture: Send + Sync {
     /// The source under test. Every call gives a handle of the same living process.
     async fn source(&self) -> Arc<dyn EventSource>;
 
-    /// The source as it is after the process was killed.
+    /// The source as it is after the process was killed. Clauses give up their handles before
+    /// they call this.
     async fn restart(&self) -> Arc<dyn EventSource>;
 
     /// Lets time pass.

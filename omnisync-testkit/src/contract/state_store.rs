@@ -35,7 +35,8 @@ pub trait StateStoreFixture: Send + Sync {
     /// A handle to the store under test; every call gives one to the same documents.
     async fn store(&self) -> Arc<dyn StateStore>;
 
-    /// The store as it is after the process was killed; `None` when it is not durable.
+    /// The store as it is after the process was killed; `None` when it is not durable. Clauses
+    /// give up their handles before they call this.
     async fn reopen(&self) -> Option<Arc<dyn StateStore>>;
 
     /// Waits until queries show every acknowledged write. Nothing to do where

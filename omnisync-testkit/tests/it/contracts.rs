@@ -113,33 +113,12 @@ mod event_source {
 }
 
 mod erp_importer {
-    use omnisync_core::port::RepeatedExecution;
-
-    use crate::erp::Erp;
-
-    mod rejecting {
-        use super::*;
-        omnisync_testkit::erp_importer_contract!(fixture = Erp::new(RepeatedExecution::Rejected));
-    }
-
-    mod returning_the_existing {
-        use super::*;
-        omnisync_testkit::erp_importer_contract!(
-            fixture = Erp::new(RepeatedExecution::ReturnsExisting),
-        );
-    }
-
-    mod running_again_in_parallel {
-        use super::*;
-        omnisync_testkit::erp_importer_contract!(
-            fixture = Erp::new(RepeatedExecution::RunsAgain).in_parallel(4),
-        );
-    }
+    use crate::erp::{Erp, ErpBug};
 
     mod without_record_results {
         use super::*;
         omnisync_testkit::erp_importer_contract!(
-            fixture = Erp::new(RepeatedExecution::Rejected).without_record_results(),
+            fixture = Erp::new(ErpBug::None).without_record_results(),
         );
     }
 }

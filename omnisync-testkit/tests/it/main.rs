@@ -4,6 +4,7 @@
 
 mod contracts;
 mod explore;
+mod fake_erp;
 mod fakes;
 mod fixture;
 mod teeth;

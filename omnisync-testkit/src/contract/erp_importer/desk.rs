@@ -28,6 +28,21 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// Restarts both sides.
+    pub(super) async fn restart(self) -> Self {
+        let Self {
+            fixture,
+            importer,
+            check,
+        } = self;
+        drop(importer);
+        Self {
+            fixture,
+            importer: fixture.restart().await,
+            check,
+        }
+    }
+
     /// A package with orders, `true` for those that the ERP refuses.
     pub(super) async fn package(&self, orders: &[(&str, bool)]) -> Result<ErpPackage, Violation> {
         let mut rows = Vec::new();

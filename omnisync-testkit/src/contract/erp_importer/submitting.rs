@@ -25,14 +25,14 @@ pub async fn c01_acknowledged_submissions_are_known<F: ErpImporterFixture>(
             waits,
             format!("a submitted import waits or runs, it is {status:?}"),
         )?;
-        desk.importer = fixture.restart().await;
+        desk = desk.restart().await;
     }
     fixture.finish(execution(1)).await;
     for _ in 0..2 {
         let status = desk.status(execution(1)).await?;
         desk.check
             .equal("the status in the end", &status, &ImportStatus::Succeeded)?;
-        desk.importer = fixture.restart().await;
+        desk = desk.restart().await;
     }
     desk.check.equal(
         "what was imported",

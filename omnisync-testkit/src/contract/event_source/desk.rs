@@ -51,9 +51,20 @@ impl<'a> Desk<'a> {
     }
 
     /// Kills the process and opens the source anew, after every lock has run out.
-    pub(super) async fn restart(&mut self) {
-        self.source = self.fixture.restart().await;
-        self.pass_the_lock().await;
+    pub(super) async fn restart(self) -> Self {
+        let Self {
+            fixture,
+            source,
+            check,
+        } = self;
+        drop(source);
+        let desk = Self {
+            fixture,
+            source: fixture.restart().await,
+            check,
+        };
+        desk.pass_the_lock().await;
+        desk
     }
 
     /// Lets every lock run out.

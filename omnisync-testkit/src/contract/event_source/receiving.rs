@@ -58,7 +58,7 @@ pub async fn c02_unsettled_deliveries_come_again<F: EventSourceFixture>(
         desk.attempt_rose(&last, &again)?;
         last = again;
     }
-    desk.restart().await;
+    desk = desk.restart().await;
     let again = desk.only("a").await?;
     desk.attempt_rose(&last, &again)?;
     desk.complete(&again).await

@@ -42,7 +42,7 @@ pub async fn c03_settled_deliveries_stay_away<F: EventSourceFixture>(
         desk.pass_the_lock().await;
         desk.only("a").await?;
     }
-    desk.restart().await;
+    desk = desk.restart().await;
     let again = match desk.source.capability().settlement {
         SettlementMode::PerMessage => desk.drain_exactly(&["a"]).await?,
         SettlementMode::Watermark => desk.drain().await?,
@@ -69,7 +69,7 @@ pub async fn c03_settled_deliveries_stay_away<F: EventSourceFixture>(
         &fixture.dead_letters().await.len(),
         &count,
     )?;
-    desk.restart().await;
+    desk = desk.restart().await;
     desk.drain_exactly(&[]).await.map(drop)
 }
 
@@ -143,7 +143,7 @@ pub async fn c05_dead_letters_keep_body_and_reason<F: EventSourceFixture>(
             &description,
         )?;
         // It is there after a restart as well.
-        desk.restart().await;
+        desk = desk.restart().await;
     }
     Ok(())
 }

@@ -1,115 +1,131 @@
-//! What an ERP in a folder keeps: `<execution>.zip` is a package that was taken,
-//! `<execution>.json` how its import ended. A file is either complete or absent.
+//! What an ERP in a folder keeps: a package that was taken, and how an import ended.
+//!
+//! `<package>.<execution>.<project>.zip` is a package, `<package>.<execution>.<end>.json` the
+//! outcome of its import; packages and ends are counted, projects are hashed. The ERP knows an
+//! import while its package is there. A file is either complete or absent.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, BufWriter, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use omnisync_core::error::{ErrorKind, PortError};
-use omnisync_core::id::ExecutionId;
-use omnisync_core::port::ImportStatus;
-use serde::{Deserialize, Serialize};
+use omnisync_core::id::{ExecutionId, Sha256};
 
-use super::execution::{Ended, Execution, ImportedRecord, Stage};
+use super::execution::Outcome;
 
 #[derive(Debug)]
 pub(super) struct Disk {
     folder: PathBuf,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Outcome {
-    status: String,
-    records: Vec<ImportedRecord>,
+/// A package on disk.
+#[derive(Debug)]
+pub(super) struct PackageFile {
+    pub(super) package: u64,
+    pub(super) execution: ExecutionId,
+    pub(super) project: Sha256,
+    pub(super) path: PathBuf,
+}
+
+/// An outcome on disk.
+#[derive(Debug)]
+pub(super) struct OutcomeFile {
+    pub(super) package: u64,
+    pub(super) execution: ExecutionId,
+    pub(super) end: u64,
+    pub(super) path: PathBuf,
 }
 
 impl Disk {
-    /// Opens the folder and reads which imports it knows.
-    pub(super) fn open(
-        folder: PathBuf,
-    ) -> Result<(Self, Vec<(ExecutionId, Execution)>), PortError> {
+    /// Opens the folder, and makes it if need be.
+    pub(super) fn open(folder: PathBuf) -> Result<Self, PortError> {
         let disk = Self { folder };
         fs::create_dir_all(&disk.folder).map_err(|error| disk.error("open", error))?;
-        let mut executions = Vec::new();
-        let entries = fs::read_dir(&disk.folder).map_err(|error| disk.error("open", error))?;
-        for entry in entries {
-            let path = entry.map_err(|error| disk.error("open", error))?.path();
-            if path.extension().is_none_or(|extension| extension != "zip") {
-                continue;
-            }
-            let stem = path
-                .file_stem()
-                .and_then(|stem| stem.to_str())
-                .unwrap_or_default();
-            let Some((id, project)) = stem.split_once('.') else {
-                continue;
-            };
-            let (Ok(id), Some(project)) = (id.parse::<ExecutionId>(), from_hex(project)) else {
-                continue;
-            };
-            executions.push((id, disk.load(id, project, &path)?));
-        }
-        executions.sort_by_key(|(id, _)| *id);
-        Ok((disk, executions))
+        Ok(disk)
     }
 
-    fn load(&self, id: ExecutionId, project: String, zip: &Path) -> Result<Execution, PortError> {
-        if self.outcome_path(id).exists() {
-            let outcome = self.load_outcome(id)?;
-            let status = match outcome.status.as_str() {
-                "Succeeded" => ImportStatus::Succeeded,
-                "PartiallySucceeded" => ImportStatus::PartiallySucceeded,
-                _ => ImportStatus::Failed,
+    /// Packages in the order in which they were taken, and outcomes in the order in which the
+    /// imports ended. Other files, such as those that a killed process left, do not count.
+    pub(super) fn list(&self) -> Result<(Vec<PackageFile>, Vec<OutcomeFile>), PortError> {
+        let failed = |error| self.error("list", error);
+        let (mut packages, mut outcomes) = (Vec::new(), Vec::new());
+        for entry in fs::read_dir(&self.folder).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            let parts: Vec<&str> = name.unwrap_or_default().split('.').collect();
+            let &[package, execution, part, extension] = parts.as_slice() else {
+                continue;
             };
-            return Ok(Execution {
-                project,
-                stage: Stage::Ended(Ended {
-                    status,
-                    records: None,
+            let (Ok(package), Ok(execution)) = (package.parse(), execution.parse()) else {
+                continue;
+            };
+            match (extension, part.parse(), part.parse()) {
+                ("zip", Ok(project), _) => packages.push(PackageFile {
+                    package,
+                    execution,
+                    project,
+                    path,
                 }),
-            });
+                ("json", _, Ok(end)) => outcomes.push(OutcomeFile {
+                    package,
+                    execution,
+                    end,
+                    path,
+                }),
+                _ => {}
+            }
         }
-        let content = fs::read(zip).map_err(|error| self.error("read", error))?;
-        Ok(Execution::queued(project, content.into()))
+        packages.sort_by_key(|file| file.package);
+        outcomes.sort_by_key(|file| file.end);
+        Ok((packages, outcomes))
     }
 
-    pub(super) fn store_taken(
+    pub(super) fn store_package(
         &self,
-        id: ExecutionId,
-        execution: &Execution,
+        package: u64,
+        execution: ExecutionId,
+        project: Sha256,
+        content: &[u8],
     ) -> Result<(), PortError> {
-        let Stage::Queued { content, .. } = &execution.stage else {
-            return Ok(());
-        };
-        let name = format!("{id}.{}.zip", to_hex(&execution.project));
+        let name = format!("{package:010}.{execution}.{project}.zip");
         self.store(&self.folder.join(name), |file| file.write_all(content))
     }
 
-    pub(super) fn store_ended(&self, id: ExecutionId, ended: &Ended) -> Result<(), PortError> {
-        let outcome = Outcome {
-            status: ended.status.as_str().to_owned(),
-            records: ended.records.as_deref().unwrap_or_default().to_vec(),
-        };
-        self.store(&self.outcome_path(id), |file| {
+    pub(super) fn load_package(&self, path: &Path) -> Result<Vec<u8>, PortError> {
+        fs::read(path).map_err(|error| self.error("read", error))
+    }
+
+    /// Keeps an outcome and says where.
+    pub(super) fn store_outcome(
+        &self,
+        package: u64,
+        execution: ExecutionId,
+        end: u64,
+        outcome: &Outcome,
+    ) -> Result<PathBuf, PortError> {
+        let name = format!("{package:010}.{execution}.{end:010}.json");
+        let path = self.folder.join(name);
+        self.store(&path, |file| {
             let mut buffered = BufWriter::new(file);
-            serde_json::to_writer(&mut buffered, &outcome)?;
+            serde_json::to_writer(&mut buffered, outcome)?;
             buffered.flush()
-        })
+        })?;
+        Ok(path)
     }
 
-    pub(super) fn load_records(&self, id: ExecutionId) -> Result<Arc<[ImportedRecord]>, PortError> {
-        Ok(self.load_outcome(id)?.records.into())
+    pub(super) fn load_outcome(&self, path: &Path) -> Result<Outcome, PortError> {
+        let text = fs::read(path).map_err(|error| self.error("read", error))?;
+        serde_json::from_slice(&text).map_err(|error| self.error("read", error.into()))
     }
 
-    fn load_outcome(&self, id: ExecutionId) -> Result<Outcome, PortError> {
-        let file = File::open(self.outcome_path(id)).map_err(|error| self.error("read", error))?;
-        serde_json::from_reader(BufReader::new(file))
-            .map_err(|error| self.error("read", error.into()))
-    }
-
-    fn outcome_path(&self, id: ExecutionId) -> PathBuf {
-        self.folder.join(format!("{id}.json"))
+    /// Removes the packages of an import, the newest last: what is left of a removal that was
+    /// cut short is an import that the ERP still knows.
+    pub(super) fn forget(&self, execution: ExecutionId) -> Result<(), PortError> {
+        let (packages, _) = self.list()?;
+        for file in packages.iter().filter(|file| file.execution == execution) {
+            fs::remove_file(&file.path).map_err(|error| self.error("remove from", error))?;
+        }
+        self.sync().map_err(|error| self.error("sync", error))
     }
 
     /// Writes a file so that it is complete or absent, whenever the process dies.
@@ -124,9 +140,17 @@ impl Disk {
             write(&mut file)?;
             file.sync_all()?;
             fs::rename(&unfinished, path)?;
-            File::open(&self.folder)?.sync_all()
+            self.sync()
         };
-        steps().map_err(|error| self.error("write", error))
+        steps().map_err(|error| self.error("write to", error))
+    }
+
+    /// Makes renames and removals last, where folders can be synced.
+    fn sync(&self) -> io::Result<()> {
+        if cfg!(unix) {
+            File::open(&self.folder)?.sync_all()?;
+        }
+        Ok(())
     }
 
     fn error(&self, what: &str, error: io::Error) -> PortError {
@@ -142,18 +166,4 @@ impl Disk {
             .with_detail(format!("cannot {what} {}", self.folder.display()))
             .with_source(error)
     }
-}
-
-/// Project names are free text, file names are not.
-fn to_hex(text: &str) -> String {
-    text.bytes().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn from_hex(text: &str) -> Option<String> {
-    let bytes: Option<Vec<u8>> = text
-        .as_bytes()
-        .chunks(2)
-        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-        .collect();
-    String::from_utf8(bytes?).ok()
 }

@@ -1,75 +1,114 @@
+//! Imports, and what the ERP did with each record.
+
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use omnisync_core::id::OrderId;
+use omnisync_core::id::Sha256;
 use omnisync_core::port::{FailureClass, ImportStatus, RecordKey, RecordOutcome, RecordResult};
+use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 /// One import.
 #[derive(Debug, Clone)]
 pub(super) struct Execution {
-    pub(super) project: String,
+    /// Hash of the name of its project.
+    pub(super) project: Sha256,
+    /// Which package it imports, counted in the order in which they were taken.
+    pub(super) package: u64,
     pub(super) stage: Stage,
 }
 
 #[derive(Debug, Clone)]
 pub(super) enum Stage {
     Queued { content: Bytes, polls: u32 },
-    Ended(Ended),
+    Ended { status: ImportStatus, kept: Kept },
 }
 
+/// Where an outcome is. A long run has many imports, so what is on disk is not in memory.
 #[derive(Debug, Clone)]
-pub(super) struct Ended {
-    pub(super) status: ImportStatus,
-    /// `None` when they are on disk.
-    pub(super) records: Option<Arc<[ImportedRecord]>>,
+pub(super) enum Kept {
+    InMemory(Arc<Outcome>),
+    OnDisk(PathBuf),
 }
 
 impl Execution {
-    pub(super) fn queued(project: String, content: Bytes) -> Self {
-        Self {
-            project,
-            stage: Stage::Queued { content, polls: 0 },
-        }
-    }
-
     pub(super) fn has_ended(&self) -> bool {
-        matches!(self.stage, Stage::Ended(_))
+        matches!(self.stage, Stage::Ended { .. })
     }
 
     pub(super) fn status(&self) -> ImportStatus {
         match &self.stage {
             Stage::Queued { polls, .. } if *polls <= 1 => ImportStatus::Queued,
             Stage::Queued { .. } => ImportStatus::Executing,
-            Stage::Ended(ended) => ended.status.clone(),
+            Stage::Ended { status, .. } => status.clone(),
         }
     }
+}
+
+/// Reads a word of the ERP.
+pub(super) fn parse_word(word: &str) -> ImportStatus {
+    match word {
+        "NotRun" | "Queued" => ImportStatus::Queued,
+        "Executing" => ImportStatus::Executing,
+        "Succeeded" => ImportStatus::Succeeded,
+        "PartiallySucceeded" => ImportStatus::PartiallySucceeded,
+        "Failed" => ImportStatus::Failed,
+        "Canceled" => ImportStatus::Canceled,
+        other => ImportStatus::Unknown(other.to_owned()),
+    }
+}
+
+/// How an import ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Outcome {
+    /// The ERP's word.
+    pub(super) status: String,
+    pub(super) headers: Entity,
+    pub(super) lines: Entity,
+    pub(super) records: Vec<ImportedRecord>,
+}
+
+/// What the records of one entity have in common.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entity {
+    pub(super) label: String,
+    /// Key columns.
+    pub(super) key: Vec<String>,
 }
 
 /// What the ERP did with one record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct ImportedRecord {
-    /// Entity label.
-    #[serde(rename = "e")]
-    pub(super) entity: Arc<str>,
-    /// Key columns and values.
-    #[serde(rename = "k")]
-    pub(super) key: Vec<(Arc<str>, String)>,
     /// Number of the order.
     #[serde(rename = "o")]
     pub(super) order: String,
-    /// Amount of a line.
-    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
-    pub(super) amount: Option<String>,
-    /// Currency of a header.
-    #[serde(rename = "c", default, skip_serializing_if = "Option::is_none")]
-    pub(super) currency: Option<String>,
-    /// Row identity that the ERP gave, where it took the record.
-    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
-    pub(super) rec_id: Option<u64>,
-    /// Why it did not.
-    #[serde(rename = "f", default, skip_serializing_if = "Option::is_none")]
-    pub(super) failure: Option<RecordFailure>,
+    /// Values of the key columns.
+    #[serde(rename = "k")]
+    pub(super) key: Vec<String>,
+    #[serde(rename = "p")]
+    pub(super) part: Part,
+    #[serde(rename = "f")]
+    pub(super) fate: Fate,
+}
+
+/// Which part of an order a record is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Part {
+    #[serde(rename = "h")]
+    Header { currency: String },
+    #[serde(rename = "l")]
+    Line { amount: Decimal },
+}
+
+/// Whether the ERP took a record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Fate {
+    /// It is the row with this identity.
+    #[serde(rename = "r")]
+    Taken(u64),
+    #[serde(rename = "x")]
+    Refused(RecordFailure),
 }
 
 /// Why the ERP did not take a record.
@@ -77,7 +116,19 @@ pub(super) struct ImportedRecord {
 pub(super) struct RecordFailure {
     pub(super) code: Option<String>,
     pub(super) message: String,
-    pub(super) class: String,
+    #[serde(with = "FailureClassForm")]
+    pub(super) class: FailureClass,
+}
+
+/// How a [`FailureClass`] is written.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "FailureClass")]
+enum FailureClassForm {
+    Transient,
+    Contention,
+    Packaging,
+    Data,
+    Unknown,
 }
 
 impl RecordFailure {
@@ -85,46 +136,42 @@ impl RecordFailure {
         Self {
             code: code.map(str::to_owned),
             message: message.to_owned(),
-            class: format!("{class:?}"),
-        }
-    }
-
-    fn class(&self) -> FailureClass {
-        match self.class.as_str() {
-            "Transient" => FailureClass::Transient,
-            "Contention" => FailureClass::Contention,
-            "Packaging" => FailureClass::Packaging,
-            "Data" => FailureClass::Data,
-            _ => FailureClass::Unknown,
+            class,
         }
     }
 }
 
-impl ImportedRecord {
-    pub(super) fn is_of(&self, order: &OrderId) -> bool {
-        self.order == order.as_str()
+impl Outcome {
+    /// Of an import that did nothing.
+    pub(super) fn empty(status: &ImportStatus) -> Self {
+        Self {
+            status: status.as_str().to_owned(),
+            headers: Entity::default(),
+            lines: Entity::default(),
+            records: Vec::new(),
+        }
     }
 
-    pub(super) fn to_result(&self) -> RecordResult {
-        let columns = self
-            .key
-            .iter()
-            .map(|(name, value)| (name.to_string(), value.clone()))
-            .collect();
-        let outcome = match (&self.failure, self.rec_id) {
-            (Some(failure), _) => RecordOutcome::Failed {
+    pub(super) fn result(&self, record: &ImportedRecord) -> RecordResult {
+        let entity = match record.part {
+            Part::Header { .. } => &self.headers,
+            Part::Line { .. } => &self.lines,
+        };
+        let outcome = match &record.fate {
+            Fate::Taken(rec_id) => RecordOutcome::Imported {
+                evidence: format!("RecId {rec_id}"),
+            },
+            Fate::Refused(failure) => RecordOutcome::Failed {
                 code: failure.code.clone(),
                 message: failure.message.clone(),
-                class: failure.class(),
-            },
-            (None, rec_id) => RecordOutcome::Imported {
-                evidence: format!("RecId {}", rec_id.unwrap_or_default()),
+                class: failure.class,
             },
         };
+        let columns = entity.key.iter().cloned().zip(record.key.iter().cloned());
         RecordResult {
             key: RecordKey {
-                entity: self.entity.to_string(),
-                columns,
+                entity: entity.label.clone(),
+                columns: columns.collect(),
             },
             outcome,
         }

@@ -1,19 +1,19 @@
 //! The rules by which the ERP takes the rows of a package.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::io::Cursor;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use omnisync_core::dixf::{KeyColumns, Layout, Package, ReadError, ReadLimits, Row};
 use omnisync_core::id::Sha256;
 use omnisync_core::port::{FailureClass, ImportStatus};
+use rust_decimal::Decimal;
 
 use super::OrderFailure;
-use super::execution::{ImportedRecord, RecordFailure};
-use super::tables::ErpTables;
+use super::execution::{Entity, Fate, ImportedRecord, Outcome, Part, RecordFailure};
+use super::tables::{ErpTables, line_key};
 
-/// Columns that Finance & Operations insists on, by what the entity is.
+/// Columns that Finance & Operations insists on in headers and in lines.
 const HEADER_REQUIRED: [&str; 4] = [
     "SALESORDERNUMBER",
     "ORDERINGCUSTOMERACCOUNTNUMBER",
@@ -30,38 +30,23 @@ const LINE_REQUIRED: [&str; 4] = [
 /// What the ERP says of an order that is to fail.
 type Judge<'j> = &'j mut dyn FnMut(&str) -> Option<OrderFailure>;
 
-/// Imports a package: a status, and the fate of every record.
-pub(super) fn import(
-    content: Bytes,
-    tables: &ErpTables,
-    judge: Judge<'_>,
-) -> (ImportStatus, Vec<ImportedRecord>) {
-    let Ok(records) = records_of(content, tables, judge) else {
-        // A package that cannot be read imports nothing.
-        return (ImportStatus::Failed, Vec::new());
-    };
-    let failed = records
-        .iter()
-        .filter(|record| record.failure.is_some())
-        .count();
-    let status = if records.is_empty() || failed == records.len() {
-        ImportStatus::Failed
-    } else if failed > 0 {
-        ImportStatus::PartiallySucceeded
-    } else {
-        ImportStatus::Succeeded
-    };
-    (status, records)
+/// Imports a package: how that ended, with the fate of every record. A package that cannot be
+/// read to its end imports nothing.
+pub(super) fn import(content: Bytes, tables: &ErpTables, judge: Judge<'_>) -> Outcome {
+    outcome_of(content, tables, judge).unwrap_or_else(|_| Outcome::empty(&ImportStatus::Failed))
 }
 
 /// Orders that a share of all is refused by: always the same ones.
 pub(super) fn refused_by_share(order: &str, share: f64) -> Option<OrderFailure> {
+    if share <= 0.0 {
+        return None;
+    }
     let hash = Sha256::of(order.as_bytes());
     let head = hash
         .as_bytes()
         .first_chunk::<4>()
         .map_or(0, |head| u32::from_be_bytes(*head));
-    let position = f64::from(head) / f64::from(u32::MAX);
+    let position = f64::from(head) / (f64::from(u32::MAX) + 1.0);
     let (message, code) = match head % 3 {
         0 => ("Customer account does not exist.", "CustomerNotFound"),
         1 => ("Item is stopped for sales.", "ItemStopped"),
@@ -73,137 +58,166 @@ pub(super) fn refused_by_share(order: &str, share: f64) -> Option<OrderFailure> 
     })
 }
 
-struct Roles {
-    headers: String,
-    lines: String,
-    header_key: Vec<String>,
-    columns: KeyColumns,
-    is_dmf: bool,
+fn outcome_of(content: Bytes, tables: &ErpTables, judge: Judge<'_>) -> Result<Outcome, ReadError> {
+    let mut package = Package::open(Cursor::new(content), ReadLimits::default())?;
+    let (headers, lines) = entities(&mut package)?;
+    let mut import = Import {
+        columns: KeyColumns::of(package.layout()),
+        insists: package.layout() == Layout::Dmf,
+        tables,
+        judge,
+        failures: HashMap::new(),
+        headers: HashSet::new(),
+        next_rec_id: tables.next_rec_id(),
+    };
+    // Headers come first: a line needs one that is here or was there before.
+    let mut records = Vec::new();
+    let mut seen = HashSet::new();
+    for row in package.rows(&headers.label)? {
+        records.push(import.header(&row?, &headers.key, &mut seen));
+    }
+    seen.clear();
+    for row in package.rows(&lines.label)? {
+        records.push(import.line(&row?, &lines.key, &mut seen));
+    }
+    let taken = records
+        .iter()
+        .filter(|record| matches!(record.fate, Fate::Taken(_)))
+        .count();
+    let status = match taken {
+        0 => ImportStatus::Failed,
+        taken if taken == records.len() => ImportStatus::Succeeded,
+        _ => ImportStatus::PartiallySucceeded,
+    };
+    Ok(Outcome {
+        headers,
+        lines,
+        records,
+        ..Outcome::empty(&status)
+    })
 }
 
-fn roles(package: &mut Package<Cursor<Bytes>>) -> Result<Roles, ReadError> {
+/// The entities of headers and of lines. Those of lines have the columns of a line's key.
+fn entities(package: &mut Package<Cursor<Bytes>>) -> Result<(Entity, Entity), ReadError> {
     let columns = KeyColumns::of(package.layout());
-    let is_dmf = package.layout() == Layout::Dmf;
-    let names: Vec<String> = package
+    let labels: Vec<String> = package
         .entities()
         .iter()
         .map(|entity| entity.name.clone())
         .collect();
-    let mut found = BTreeMap::new();
-    for name in names {
-        let rows = package.rows(&name)?;
+    let (mut headers, mut lines) = (None, None);
+    for label in labels {
+        let rows = package.rows(&label)?;
         let has = |column: &String| rows.columns().contains(column);
-        let role = if columns.line_key.iter().all(has) {
-            "lines"
+        let (found, key) = if columns.line_key.iter().all(has) {
+            (&mut lines, columns.line_key.clone())
         } else {
-            "headers"
+            (&mut headers, vec![columns.order_number.clone()])
         };
-        found.entry(role).or_insert(name);
+        found.get_or_insert(Entity { label, key });
     }
-    Ok(Roles {
-        headers: found.remove("headers").ok_or(ReadError::NoEntity)?,
-        lines: found.remove("lines").ok_or(ReadError::NoEntity)?,
-        header_key: vec![columns.order_number.clone()],
-        columns,
-        is_dmf,
-    })
+    let headers = headers.ok_or(ReadError::NoEntity)?;
+    Ok((headers, lines.ok_or(ReadError::NoEntity)?))
 }
 
-fn records_of(
-    content: Bytes,
-    tables: &ErpTables,
-    judge: Judge<'_>,
-) -> Result<Vec<ImportedRecord>, ReadError> {
-    let mut package = Package::open(Cursor::new(content), ReadLimits::default())?;
-    let roles = roles(&mut package)?;
-    let mut records = Vec::new();
-    let mut failures: HashMap<String, OrderFailure> = HashMap::new();
-    let mut taken: HashSet<String> = HashSet::new();
-    let mut seen = HashSet::new();
-    let entity: Arc<str> = roles.headers.as_str().into();
-    let key_names = names(&roles.header_key);
-    for row in package.rows(&roles.headers)? {
-        let row = row?;
-        let order = row
-            .get(&roles.columns.order_number)
-            .unwrap_or_default()
-            .to_owned();
-        if let Some(failure) = judge(&order) {
-            failures.insert(order.clone(), failure);
-        }
-        let failure = form_failure(&row, required(&roles, &HEADER_REQUIRED))
-            .or_else(|| duplicate(seen.insert(order.clone())))
-            .or_else(|| planned(failures.get(&order), true));
-        let number = u64::try_from(records.len()).unwrap_or(u64::MAX);
+/// An import on its way.
+struct Import<'i> {
+    columns: KeyColumns,
+    /// The ERP insists on its required fields.
+    insists: bool,
+    tables: &'i ErpTables,
+    judge: Judge<'i>,
+    /// What is planned for the orders that came so far.
+    failures: HashMap<String, Option<OrderFailure>>,
+    /// Orders whose header this import took.
+    headers: HashSet<String>,
+    next_rec_id: u64,
+}
+
+impl Import<'_> {
+    fn header(&mut self, row: &Row, key: &[String], seen: &mut HashSet<String>) -> ImportedRecord {
+        let order = text(row, &self.columns.order_number);
+        let key = key_of(row, key);
+        let planned = self.planned(&order, true);
+        let failure = form_failure(row, self.required(&HEADER_REQUIRED))
+            .or_else(|| duplicate(seen.insert(line_key(&key))))
+            .or(planned);
         if failure.is_none() {
-            taken.insert(order.clone());
+            self.headers.insert(order.clone());
         }
-        records.push(ImportedRecord {
-            entity: Arc::clone(&entity),
-            key: key_of(&row, &key_names),
-            amount: None,
-            currency: row.get(&roles.columns.currency).map(str::to_owned),
-            rec_id: failure.is_none().then(|| tables.rec_id(number)),
-            failure,
-            order,
-        });
-    }
-    let entity: Arc<str> = roles.lines.as_str().into();
-    let key_names = names(&roles.columns.line_key);
-    let mut seen = HashSet::new();
-    for row in package.rows(&roles.lines)? {
-        let row = row?;
-        let order = row
-            .get(&roles.columns.order_number)
-            .unwrap_or_default()
-            .to_owned();
-        let key = key_of(&row, &key_names);
-        let identity: Vec<&str> = key.iter().map(|(_, value)| value.as_str()).collect();
-        // Headers come first: a line needs one that is here or was there before.
-        let has_header = taken.contains(&order) || tables.has_header(&order);
-        let failure = form_failure(&row, required(&roles, &LINE_REQUIRED))
-            .or_else(|| duplicate(seen.insert(identity.join("/"))))
-            .or_else(|| planned(failures.get(&order), false))
-            .or_else(|| (!has_header).then(no_header));
-        let number = u64::try_from(records.len()).unwrap_or(u64::MAX);
-        records.push(ImportedRecord {
-            entity: Arc::clone(&entity),
-            amount: Some(
-                row.get(&roles.columns.line_amount)
-                    .unwrap_or("0")
-                    .to_owned(),
-            ),
-            currency: None,
-            rec_id: failure.is_none().then(|| tables.rec_id(number)),
+        let known = self.tables.header(&order).map(|row| row.rec_id);
+        ImportedRecord {
+            fate: self.fate(failure, known),
+            part: Part::Header {
+                currency: text(row, &self.columns.currency),
+            },
             key,
-            failure,
             order,
-        });
+        }
     }
-    Ok(records)
+
+    fn line(&mut self, row: &Row, key: &[String], seen: &mut HashSet<String>) -> ImportedRecord {
+        let order = text(row, &self.columns.order_number);
+        let key = key_of(row, key);
+        let identity = line_key(&key);
+        let known = self.tables.line(&identity).map(|row| row.rec_id);
+        let amount = row.get(&self.columns.line_amount).unwrap_or_default();
+        let amount = match amount {
+            "" => Some(Decimal::ZERO),
+            amount => Decimal::from_str_exact(amount).ok(),
+        };
+        let has_header = self.headers.contains(&order) || self.tables.header(&order).is_some();
+        let planned = self.planned(&order, false);
+        let failure = form_failure(row, self.required(&LINE_REQUIRED))
+            .or_else(|| amount.is_none().then(no_amount))
+            .or_else(|| duplicate(seen.insert(identity)))
+            .or(planned)
+            .or_else(|| (!has_header).then(no_header));
+        ImportedRecord {
+            fate: self.fate(failure, known),
+            part: Part::Line {
+                amount: amount.unwrap_or_default(),
+            },
+            key,
+            order,
+        }
+    }
+
+    /// Required columns. Layout `Seed` is not one of Finance & Operations and has none.
+    fn required<'c>(&self, columns: &'c [&'c str]) -> &'c [&'c str] {
+        if self.insists { columns } else { &[] }
+    }
+
+    /// The failure that was planned for a record of `order`. An order is judged once an import.
+    fn planned(&mut self, order: &str, is_header: bool) -> Option<RecordFailure> {
+        if !self.failures.contains_key(order) {
+            let judged = (self.judge)(order);
+            self.failures.insert(order.to_owned(), judged);
+        }
+        let failure = self.failures.get(order)?.as_ref()?;
+        (!(is_header && failure.lines_only))
+            .then(|| RecordFailure::new(failure.code.as_deref(), &failure.message, failure.class))
+    }
+
+    /// A row that is there already keeps its identity.
+    fn fate(&mut self, failure: Option<RecordFailure>, known: Option<u64>) -> Fate {
+        if let Some(failure) = failure {
+            return Fate::Refused(failure);
+        }
+        Fate::Taken(known.unwrap_or_else(|| {
+            let new = self.next_rec_id;
+            self.next_rec_id += 1;
+            new
+        }))
+    }
 }
 
-fn required<'c>(roles: &Roles, columns: &'c [&'c str]) -> &'c [&'c str] {
-    if roles.is_dmf { columns } else { &[] }
+fn text(row: &Row, column: &str) -> String {
+    row.get(column).unwrap_or_default().to_owned()
 }
 
-fn names(columns: &[String]) -> Vec<Arc<str>> {
-    columns
-        .iter()
-        .map(|name| Arc::from(name.as_str()))
-        .collect()
-}
-
-fn key_of(row: &Row, names: &[Arc<str>]) -> Vec<(Arc<str>, String)> {
-    names
-        .iter()
-        .map(|name| {
-            (
-                Arc::clone(name),
-                row.get(name).unwrap_or_default().to_owned(),
-            )
-        })
-        .collect()
+fn key_of(row: &Row, columns: &[String]) -> Vec<String> {
+    columns.iter().map(|column| text(row, column)).collect()
 }
 
 fn form_failure(row: &Row, required: &[&str]) -> Option<RecordFailure> {
@@ -229,13 +243,9 @@ fn duplicate(is_new: bool) -> Option<RecordFailure> {
     })
 }
 
-fn planned(failure: Option<&OrderFailure>, is_header: bool) -> Option<RecordFailure> {
-    let failure = failure.filter(|failure| !(is_header && failure.lines_only))?;
-    Some(RecordFailure::new(
-        failure.code.as_deref(),
-        &failure.message,
-        failure.class,
-    ))
+fn no_amount() -> RecordFailure {
+    let message = "The amount of the line is no number.";
+    RecordFailure::new(Some("DMF2050"), message, FailureClass::Packaging)
 }
 
 fn no_header() -> RecordFailure {

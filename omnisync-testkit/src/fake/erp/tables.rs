@@ -1,15 +1,17 @@
-use std::collections::BTreeMap;
-use std::collections::HashMap;
+//! What the ERP holds.
+
+use std::collections::{BTreeMap, HashMap};
 
 use omnisync_core::id::ExecutionId;
 use rust_decimal::Decimal;
 
-use super::execution::ImportedRecord;
+use super::execution::{Fate, ImportedRecord, Part};
 
 /// First row identity that the ERP gives.
 const REC_ID_FIRST: u64 = 5_637_144_576;
 
-/// What the ERP holds.
+/// The sales orders of a [`FakeErp`](super::FakeErp): what its imports really did, whatever it
+/// told the importer.
 #[derive(Debug, Clone, Default)]
 pub struct ErpTables {
     headers: HashMap<Box<str>, HeaderRow>,
@@ -20,6 +22,8 @@ pub struct ErpTables {
 /// A sales order header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HeaderRow {
+    /// Identity of the row. An import that writes it again keeps it.
+    pub rec_id: u64,
     /// Currency.
     pub currency: String,
     /// How often an import wrote it: once for creation, more when it was sent again.
@@ -31,6 +35,8 @@ pub struct HeaderRow {
 /// A sales order line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineRow {
+    /// Identity of the row. An import that writes it again keeps it.
+    pub rec_id: u64,
     /// Number of the order.
     pub order: Box<str>,
     /// Amount.
@@ -55,7 +61,12 @@ impl ErpTables {
         self.headers.get(order)
     }
 
-    /// The lines of an order, with their keys, sorted by key.
+    /// The line with this key: the values of its key columns, joined by `/`.
+    pub fn line(&self, key: &str) -> Option<&LineRow> {
+        self.lines.get(key)
+    }
+
+    /// The lines of an order by their [keys](Self::line). Looks at every line there is.
     pub fn lines_of(&self, order: &str) -> BTreeMap<&str, &LineRow> {
         self.lines
             .iter()
@@ -72,7 +83,7 @@ impl ErpTables {
             .collect()
     }
 
-    /// Keys of all lines with how often each was imported.
+    /// [Keys](Self::line) of all lines with how often each was imported.
     pub fn line_imports(&self) -> BTreeMap<&str, u32> {
         self.lines
             .iter()
@@ -92,46 +103,44 @@ impl ErpTables {
         amounts
     }
 
-    pub(super) fn has_header(&self, order: &str) -> bool {
-        self.headers.contains_key(order)
-    }
-
-    /// Row identity of the `n`-th record that the next import takes.
-    pub(super) fn rec_id(&self, n: u64) -> u64 {
-        REC_ID_FIRST + self.rec_ids + n
+    /// Identity of the next new row.
+    pub(super) fn next_rec_id(&self) -> u64 {
+        REC_ID_FIRST + self.rec_ids
     }
 
     /// Writes what an import took.
     pub(super) fn apply(&mut self, execution: ExecutionId, records: &[ImportedRecord]) {
-        for record in records.iter().filter(|record| record.failure.is_none()) {
-            self.rec_ids += 1;
-            if let Some(amount) = &record.amount {
-                let key: Vec<&str> = record.key.iter().map(|(_, value)| value.as_str()).collect();
-                let amount = Decimal::from_str_exact(amount).unwrap_or_default();
-                let row = self
-                    .lines
-                    .entry(key.join("/").into())
-                    .or_insert_with(|| LineRow {
-                        order: record.order.as_str().into(),
-                        amount,
-                        imports: 0,
-                    });
-                row.amount = amount;
-                row.imports += 1;
-            } else {
-                let currency = record.currency.clone().unwrap_or_default();
-                let row = self
-                    .headers
-                    .entry(record.order.as_str().into())
-                    .or_insert_with(|| HeaderRow {
+        for record in records {
+            let Fate::Taken(rec_id) = record.fate else {
+                continue;
+            };
+            self.rec_ids = self.rec_ids.max((rec_id + 1).saturating_sub(REC_ID_FIRST));
+            match &record.part {
+                Part::Header { currency } => {
+                    let row = HeaderRow {
+                        rec_id,
                         currency: currency.clone(),
-                        imports: 0,
+                        imports: 1 + self.header(&record.order).map_or(0, |row| row.imports),
                         execution,
-                    });
-                row.currency = currency;
-                row.execution = execution;
-                row.imports += 1;
+                    };
+                    self.headers.insert(record.order.as_str().into(), row);
+                }
+                Part::Line { amount } => {
+                    let key = line_key(&record.key);
+                    let row = LineRow {
+                        rec_id,
+                        order: record.order.as_str().into(),
+                        amount: *amount,
+                        imports: 1 + self.line(&key).map_or(0, |row| row.imports),
+                    };
+                    self.lines.insert(key.into(), row);
+                }
             }
         }
     }
+}
+
+/// The key of a line as one text.
+pub(super) fn line_key(values: &[String]) -> String {
+    values.join("/")
 }

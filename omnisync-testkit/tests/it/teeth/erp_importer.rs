@@ -1,4 +1,3 @@
-use omnisync_core::port::RepeatedExecution;
 use omnisync_testkit::contract::erp_importer::clauses;
 
 use super::caught;
@@ -6,11 +5,7 @@ use crate::erp::{Erp, ErpBug};
 
 #[track_caller]
 fn check(bug: ErpBug, want: &str) {
-    caught(
-        clauses(),
-        || Erp::broken(RepeatedExecution::Rejected, bug),
-        want,
-    );
+    caught(clauses(), || Erp::new(bug), want);
 }
 
 #[test]
