@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         .take(orders)
         .map(|event| event.bytes)
         .collect();
-    let bytes: usize = texts.iter().map(|text| text.len()).sum();
+    let bytes = texts.iter().fold(0, |sum, text| sum + text.len());
 
     let events = measure("event_parse", orders, bytes, || {
         texts

@@ -32,3 +32,8 @@ pub use ndjson::{NdjsonConfig, NdjsonSource};
 #[cfg(feature = "sqlite")]
 #[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
 pub use sqlite::{SqliteConfig, SqliteStateStore};
+
+/// The host in the project's README is a test of this crate.
+#[cfg(all(doctest, feature = "sqlite", feature = "folder", feature = "ndjson"))]
+#[doc = include_str!("../../README.md")]
+mod readme {}

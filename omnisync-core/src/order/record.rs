@@ -334,9 +334,9 @@ impl OrderRecord {
             .chain([(change.at, end)])
             .collect();
         // All or nothing: the whole way is checked before the first step is taken.
-        let mut state = self.state.clone();
+        let mut reached = self.state.clone();
         for (_, command) in &steps {
-            state = transition(&state, command.clone())?.next;
+            reached = transition(&reached, command.clone())?.next;
         }
         self.blob_reference.clone_from(&progress.package);
         for (at, command) in steps {
