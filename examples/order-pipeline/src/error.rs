@@ -13,7 +13,7 @@ pub(crate) enum HostError {
     #[error(transparent)]
     Port(#[from] PortError),
     /// The operating system refused something.
-    #[error("cannot {what}")]
+    #[error("cannot {what}{}", advice(source))]
     Io {
         what: String,
         #[source]
@@ -49,6 +49,15 @@ pub(crate) enum HostError {
         #[source]
         source: omnisync_core::dixf::ReadError,
     },
+    /// The database takes nothing, for longer than a person would wait.
+    #[error(
+        "the database has taken nothing for a minute: look for a process that keeps it locked, for \
+         a disk that is full or failing, and run the same command again; what was accepted is kept"
+    )]
+    StoreDown,
+    /// A task of the server panicked.
+    #[error("the server broke off ({0}): start it again, and please report this")]
+    BrokenOff(String),
     /// The arguments do not make a configuration.
     #[error("{0}")]
     Config(String),
@@ -56,7 +65,12 @@ pub(crate) enum HostError {
 
 impl HostError {
     pub(crate) fn io(what: &str, path: &Path) -> impl FnOnce(io::Error) -> Self {
-        let what = format!("{what} {}", path.display());
+        Self::failed(format!("{what} {}", path.display()))
+    }
+
+    /// For `map_err`, where what was tried is not about one path.
+    pub(crate) fn failed(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
         move |source| Self::Io { what, source }
     }
 
@@ -73,5 +87,24 @@ impl HostError {
             cause = error.source();
         }
         line
+    }
+}
+
+/// What a person can do about it; nothing where the cause says it all.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
+            " (free disk space and run the same command again: what was accepted is kept)"
+        }
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            " (make it writable for this user, or choose another folder with --work)"
+        }
+        io::ErrorKind::NotADirectory
+        | io::ErrorKind::AlreadyExists
+        | io::ErrorKind::IsADirectory => " (something else lies there: choose another path)",
+        io::ErrorKind::AddrInUse | io::ErrorKind::AddrNotAvailable => {
+            " (choose another address with --listen; port 0 takes a free one)"
+        }
+        _ => "",
     }
 }

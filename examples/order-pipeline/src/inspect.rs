@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, BufReader, Write as _};
 use std::path::Path;
@@ -24,23 +22,15 @@ const PROBLEMS_SHOWN: usize = 50;
 pub(crate) async fn status(work: &Path) -> Result<ExitCode, HostError> {
     let workspace = Workspace::existing(work)?;
     let store = SqliteConfig::new(workspace.state()).open()?;
-    let mut text = String::from("orders\n");
+    let mut lines = vec!["orders".to_owned()];
     for state in StateName::ALL {
-        line(
-            &mut text,
-            state.as_str(),
-            count(&store, ORDERS, state.as_str()).await?,
-        );
+        lines.extend(count(&store, ORDERS, state.as_str()).await?);
     }
-    text.push_str("batches\n");
+    lines.push("batches".to_owned());
     for state in BatchState::ALL {
-        line(
-            &mut text,
-            state.as_str(),
-            count(&store, BATCHES, state.as_str()).await?,
-        );
+        lines.extend(count(&store, BATCHES, state.as_str()).await?);
     }
-    print(&text)?;
+    print(&text_of(&lines))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -73,55 +63,50 @@ pub(crate) fn verify(package: &Path) -> Result<ExitCode, HostError> {
 }
 
 fn describe(report: &PackageReport) -> String {
-    let mut text = format!("layout     {:?}\n", report.layout);
+    let mut lines = vec![format!("layout     {:?}", report.layout)];
     if let Some(project) = &report.definition_group {
-        text.push_str(&format!("project    {project}\n"));
+        lines.push(format!("project    {project}"));
     }
     for entity in &report.entities {
-        text.push_str(&format!(
-            "entity     {}: {} rows, {} columns in {}\n",
+        lines.push(format!(
+            "entity     {}: {} rows, {} columns in {}",
             entity.name,
             entity.rows,
             entity.columns.len(),
             entity.file
         ));
     }
-    text.push_str(&format!(
-        "orders     {}\nlines      {}\n",
-        report.orders, report.lines
-    ));
-    let amounts: BTreeMap<_, _> = report.amounts.iter().collect();
-    for (currency, amount) in amounts {
-        text.push_str(&format!("total      {amount} {currency}\n"));
+    lines.push(format!("orders     {}", report.orders));
+    lines.push(format!("lines      {}", report.lines));
+    for (currency, amount) in &report.amounts {
+        lines.push(format!("total      {amount} {currency}"));
     }
-    text.push_str(&format!("problems   {}\n", report.problems_total));
-    for problem in report.problems.iter().take(PROBLEMS_SHOWN) {
-        text.push_str(&format!("  {problem}\n"));
-    }
-    text
+    lines.push(format!("problems   {}", report.problems_total));
+    let shown = report.problems.iter().take(PROBLEMS_SHOWN);
+    lines.extend(shown.map(|problem| format!("  {problem}")));
+    text_of(&lines)
 }
 
+/// One line of the status; `None` where there is nothing to count.
 async fn count(
     store: &dyn StateStore,
     collection: Collection,
     state: &str,
-) -> Result<usize, HostError> {
+) -> Result<Option<String>, HostError> {
     let query = Query::all(collection).in_state(state).without_bodies();
-    Ok(store.query_all(query, usize::MAX).await?.len())
+    let count = store.query_all(query, usize::MAX).await?.len();
+    Ok((count > 0).then(|| format!("  {state:<14}{count:>10}")))
 }
 
-fn line(text: &mut String, name: &str, count: usize) {
-    if count > 0 && writeln!(text, "  {name:<14}{count:>10}").is_err() {
-        // Writing to a string cannot fail.
-    }
+fn text_of(lines: &[String]) -> String {
+    let mut text = lines.join("\n");
+    text.push('\n');
+    text
 }
 
 fn print(text: &str) -> Result<(), HostError> {
     io::stdout()
         .lock()
         .write_all(text.as_bytes())
-        .map_err(|source| HostError::Io {
-            what: "print".to_owned(),
-            source,
-        })
+        .map_err(HostError::failed("print"))
 }

@@ -10,13 +10,14 @@ mod run;
 mod serve;
 mod workspace;
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use omnisync_core::dixf::Layout;
+use omnisync_core::order::TotalMode;
 
 use error::HostError;
 
@@ -55,6 +56,17 @@ enum Command {
     Serve(ServeArgs),
 }
 
+impl Command {
+    /// What is logged unless `RUST_LOG` says otherwise. A run tells everything in its result; a
+    /// server has nothing but its log.
+    const fn log_level(&self) -> &'static str {
+        match self {
+            Self::Serve(_) => "warn",
+            _ => "off",
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 struct RunArgs {
     /// Events, one a line; `-` is standard input. Without it, orders are generated.
@@ -74,6 +86,9 @@ struct RunArgs {
         conflicts_with = "orders"
     )]
     generate: usize,
+    /// What an order does whose total is not the sum of its lines.
+    #[arg(long, value_enum, default_value_t = TotalsArg::Warn)]
+    totals: TotalsArg,
     /// Most orders in a package.
     #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = parse_positive)]
     max_orders: usize,
@@ -96,6 +111,9 @@ struct ServeArgs {
     /// Form of the packages.
     #[arg(long, value_enum, default_value_t = LayoutArg::Dmf)]
     layout: LayoutArg,
+    /// What an order does whose total is not the sum of its lines.
+    #[arg(long, value_enum, default_value_t = TotalsArg::Warn)]
+    totals: TotalsArg,
     /// When batch windows close: a cron expression in UTC, with or without seconds.
     #[arg(long, default_value = "0 0 */4 * * *", value_name = "CRON")]
     window: String,
@@ -108,7 +126,8 @@ struct ServeArgs {
     /// Requests that are handled at the same time; more are told to come again later.
     #[arg(long, default_value_t = 256, value_name = "N", value_parser = parse_positive)]
     max_requests: usize,
-    /// Origin that may send events, `*` for any.
+    /// Origin whose handshake gets consent, `*` for any. Who delivers has to be authenticated in
+    /// front of this server.
     #[arg(long, default_value = "*", value_name = "ORIGIN")]
     allow_origin: String,
 }
@@ -126,6 +145,23 @@ impl From<LayoutArg> for Layout {
         match layout {
             LayoutArg::Dmf => Self::Dmf,
             LayoutArg::Seed => Self::Seed,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TotalsArg {
+    /// It is accepted with a warning: many order systems include taxes.
+    Warn,
+    /// It is set aside.
+    Enforce,
+}
+
+impl From<TotalsArg> for TotalMode {
+    fn from(totals: TotalsArg) -> Self {
+        match totals {
+            TotalsArg::Warn => Self::Warn,
+            TotalsArg::Enforce => Self::Enforce,
         }
     }
 }
@@ -152,8 +188,9 @@ fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(
             tracing_subscriber::EnvFilter::try_from_default_env()
-                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off")),
+                .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(cli.command.log_level())),
         )
+        .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr)
         .init();
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -161,10 +198,7 @@ fn main() -> ExitCode {
         .build();
     let outcome = match runtime {
         Ok(runtime) => runtime.block_on(dispatch(cli.command)),
-        Err(error) => Err(HostError::Io {
-            what: "start the runtime".to_owned(),
-            source: error,
-        }),
+        Err(error) => Err(HostError::failed("start the runtime")(error)),
     };
     match outcome {
         Ok(code) => code,

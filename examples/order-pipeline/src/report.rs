@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use omnisync_core::flow::{
@@ -108,12 +107,8 @@ impl RunReport {
 
     /// The table for people.
     pub(crate) fn table(&self, packages_folder: &str) -> String {
-        let mut table = String::new();
-        let mut row = |name: &str, count: usize| {
-            if writeln!(table, "  {name:<28}{count:>10}").is_err() {
-                // Writing to a string cannot fail.
-            }
-        };
+        let mut lines = Vec::new();
+        let mut row = |name: &str, count: usize| lines.push(format!("  {name:<28}{count:>10}"));
         row("accepted", self.accepted);
         for (name, count) in [
             ("updated", self.updated),
@@ -147,14 +142,13 @@ impl RunReport {
             row("results of nobody", self.unmatched);
         }
         row("pending", self.pending);
-        table.push_str(&format!(
-            "  {} package files in {packages_folder}\n",
-            self.package_files.len()
-        ));
+        let files = self.package_files.len();
+        lines.push(format!("  {files} package files in {packages_folder}"));
         if self.changed_nothing() {
-            table.push_str("  Nothing changed: everything was here already.\n");
+            lines.push("  Nothing changed: everything was here already.".to_owned());
         }
-        table
+        lines.push(String::new());
+        lines.join("\n")
     }
 }
 

@@ -5,17 +5,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use omnisync_adapters_local::NdjsonConfig;
 use omnisync_core::flow::{BatchStep, DeliverPolicy, Delivered, IngestPolicy};
 use omnisync_core::order::{ORDERS, StateName};
-use omnisync_core::policy::BatchPolicy;
+use omnisync_core::policy::{BatchPolicy, RetryPolicy};
 use omnisync_core::port::{BlobStage, EventSource, Query, StateStore, StateStoreExt as _};
 use omnisync_testkit::generate::OrderGenerator;
 
 use crate::RunArgs;
 use crate::error::HostError;
-use crate::host::{Host, HostConfig};
+use crate::host::{Host, HostConfig, LIST_PACKAGES, PACKAGE_PREFIX, ingest_policy};
 use crate::report::RunReport;
 use crate::workspace::Workspace;
 
@@ -25,8 +26,12 @@ const GENERATOR_SEED: u64 = 20_260_314;
 const RECEIVE_LINES: usize = 1_000;
 /// Time between two questions for an import's status: the ERP is in this process.
 const POLL_MS: u32 = 5;
-/// Packages that are listed at once.
-const LIST_PACKAGES: usize = 1_000;
+/// How long the database may refuse to take anything before the run gives up.
+const STORE_PATIENCE: TimeDelta = TimeDelta::seconds(60);
+/// Waits of this length are told.
+const WAIT_TOLD: TimeDelta = TimeDelta::seconds(1);
+/// Longest pause after a failure, in milliseconds: somebody sits in front of it.
+const RETRY_CAP_MS: u64 = 5_000;
 
 pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, HostError> {
     let workspace = Workspace::create(&args.work)?;
@@ -38,7 +43,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, HostError> {
             layout: args.layout.into(),
             ingest: IngestPolicy {
                 receive_max: RECEIVE_LINES,
-                ..IngestPolicy::default()
+                ..ingest_policy(args.totals.into())
             },
             batch: BatchPolicy {
                 orders_max: args.max_orders,
@@ -46,17 +51,23 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, HostError> {
             },
             deliver: DeliverPolicy {
                 poll_ms: POLL_MS,
+                retry: RetryPolicy {
+                    cap_ms: RETRY_CAP_MS,
+                    ..RetryPolicy::default()
+                },
                 ..DeliverPolicy::default()
             },
             fail_rate: args.fail_rate,
         },
     )?;
+    host.forget_vanished(&workspace).await?;
     let input = match args.orders {
         Some(path) => path,
         None => generate(&workspace, args.generate)?,
     };
+    // Without a checkpoint: the store knows every order, and a place in the file that outlives a
+    // store restored from a backup would skip orders.
     let source = NdjsonConfig::new(input)
-        .with_checkpoint_path(workspace.checkpoint())
         .with_dead_letter_path(workspace.dead_letters())
         .open(Arc::clone(&host.clock))?;
 
@@ -80,10 +91,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, HostError> {
                 .as_bytes(),
         )
     };
-    printed.map_err(|source| HostError::Io {
-        what: "print the result".to_owned(),
-        source,
-    })?;
+    printed.map_err(HostError::failed("print the result"))?;
     Ok(if report.pending == 0 {
         ExitCode::SUCCESS
     } else {
@@ -99,15 +107,28 @@ async fn take_in(
     report: &mut RunReport,
 ) -> Result<(), HostError> {
     progress.set_message("taking in");
+    let mut progressed_at = host.clock.now();
     loop {
         let outcome = host.ingest.run_once(source).await?;
         report.add_ingest(&outcome);
+        if outcome.received > outcome.returned {
+            progressed_at = host.clock.now();
+        }
         progress.inc(u64::try_from(outcome.received).unwrap_or_default());
         if outcome.ended {
             return Ok(());
         }
         if let Some(until) = outcome.paused_until {
-            host.clock.sleep_until(until).await;
+            if until - progressed_at > STORE_PATIENCE {
+                return Err(HostError::StoreDown);
+            }
+            wait(
+                host,
+                progress,
+                "the database, which is locked or failed",
+                until,
+            )
+            .await;
         }
     }
 }
@@ -131,13 +152,19 @@ async fn drain(
         }
         progress.set_message("delivering");
         let mut delivered = false;
+        let mut waits_for = "a package that is not due yet".to_owned();
         loop {
             let outcome = host.deliver.run_once().await?;
             report.add_delivery(&outcome);
             progress.tick();
             match outcome.step {
                 Delivered::Idle { until: None } => break,
-                Delivered::Idle { until: Some(until) } => host.clock.sleep_until(until).await,
+                Delivered::Idle { until: Some(until) } => {
+                    wait(host, progress, &waits_for, until).await;
+                }
+                Delivered::Waiting {
+                    waits_for: reason, ..
+                } => waits_for = reason,
                 Delivered::Restaged => {
                     delivered = true;
                     break;
@@ -151,6 +178,21 @@ async fn drain(
             return Ok(());
         }
     }
+}
+
+/// Sleeps, and says why where a person would begin to wonder.
+async fn wait(host: &Host, progress: &ProgressBar, waits_for: &str, until: DateTime<Utc>) {
+    if until - host.clock.now() >= WAIT_TOLD {
+        let until = until.to_rfc3339_opts(SecondsFormat::Secs, true);
+        // Standard error may be closed; there is nobody left to tell then.
+        progress.suspend(|| {
+            drop(writeln!(
+                io::stderr(),
+                "waiting for {waits_for}, until {until}"
+            ));
+        });
+    }
+    host.clock.sleep_until(until).await;
 }
 
 /// Writes the generated orders into the work folder, once.
@@ -198,7 +240,9 @@ async fn package_files(stage: &dyn BlobStage, folder: &Path) -> Result<Vec<PathB
     let mut files = Vec::new();
     let mut after = None;
     loop {
-        let page = stage.list("oms_", after.as_ref(), LIST_PACKAGES).await?;
+        let page = stage
+            .list(PACKAGE_PREFIX, after.as_ref(), LIST_PACKAGES)
+            .await?;
         files.extend(page.iter().map(|name| folder.join(name.as_str())));
         after = page.last().cloned();
         if page.len() < LIST_PACKAGES {

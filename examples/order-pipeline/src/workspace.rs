@@ -1,5 +1,5 @@
 use std::fs::{self, File, TryLockError};
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use omnisync_core::dixf::Layout;
@@ -65,11 +65,10 @@ impl Workspace {
                 work: self.root.clone(),
                 found: found.trim().to_owned(),
             }),
-            _ => {
-                let mut file = File::create(&path).map_err(HostError::io("make", &path))?;
-                file.write_all(wanted.as_bytes())
-                    .map_err(HostError::io("write", &path))
-            }
+            // An empty file is what a process leaves that was killed right here.
+            Ok(_) => write(&path, wanted),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => write(&path, wanted),
+            Err(error) => Err(HostError::io("read", &path)(error)),
         }
     }
 
@@ -89,11 +88,17 @@ impl Workspace {
         self.root.join("dead-letters.ndjson")
     }
 
-    pub(crate) fn checkpoint(&self) -> PathBuf {
-        self.root.join("checkpoint.json")
-    }
-
     pub(crate) fn generated(&self, orders: usize) -> PathBuf {
         self.root.join(format!("generated-{orders}.ndjson"))
     }
+}
+
+/// Writes a small file that is on the disk when this returns.
+fn write(path: &Path, text: &str) -> Result<(), HostError> {
+    let steps = || {
+        let mut file = File::create(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    steps().map_err(HostError::io("write", path))
 }

@@ -8,18 +8,22 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use omnisync_core::flow::{DeliverPolicy, IngestPolicy};
+use omnisync_core::flow::DeliverPolicy;
 use omnisync_core::policy::{BatchPolicy, Schedule};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::time::timeout;
+use tracing::warn;
 
 use crate::ServeArgs;
 use crate::error::HostError;
-use crate::host::{Host, HostConfig};
+use crate::host::{Host, HostConfig, ingest_policy};
 use crate::workspace::Workspace;
 
 /// Time between two questions for an import's status.
 const POLL_MS: u32 = 200;
+/// Time that requests in progress get to end after a signal.
+const GRACE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn serve(args: ServeArgs) -> Result<ExitCode, HostError> {
     let workspace = Workspace::create(&args.work)?;
@@ -32,7 +36,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<ExitCode, HostError> {
         &workspace,
         HostConfig {
             layout: args.layout.into(),
-            ingest: IngestPolicy::default(),
+            ingest: ingest_policy(args.totals.into()),
             batch: BatchPolicy {
                 schedule: Some(schedule),
                 age_seconds_max: args.max_age,
@@ -45,29 +49,47 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<ExitCode, HostError> {
             fail_rate: 0.0,
         },
     )?);
-    let failed = |what: &str| {
-        let what = what.to_owned();
-        move |source| HostError::Io { what, source }
-    };
+    host.forget_vanished(&workspace).await?;
     let listener = TcpListener::bind(args.listen)
         .await
-        .map_err(failed(&format!("listen on {}", args.listen)))?;
-    let address = listener.local_addr().map_err(failed("learn the address"))?;
+        .map_err(HostError::failed(format!("listen on {}", args.listen)))?;
+    let address = listener
+        .local_addr()
+        .map_err(HostError::failed("learn the address"))?;
     writeln!(io::stdout(), "listening on http://{address}/")
-        .map_err(failed("print the address"))?;
+        .map_err(HostError::failed("print the address"))?;
 
     let (stop, stopped) = watch::channel(false);
-    let background = tokio::spawn(background::work(Arc::clone(&host), stopped));
+    let mut background = tokio::spawn(background::work(Arc::clone(&host), stopped.clone()));
     let router = webhook::router(Arc::clone(&host), &args.allow_origin, args.max_requests);
-    let served = axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown_signal())
-        .await;
-    // The requests are answered; the background ends its step and no more.
+    let server = axum::serve(listener, router).with_graceful_shutdown(until_told(stopped));
+    let server = tokio::spawn(server.into_future());
+
+    // The background ends by itself only by a bug, and a server that takes orders in and never
+    // delivers them helps nobody.
+    let broken = tokio::select! {
+        () = shutdown_signal() => None,
+        ended = &mut background => Some(ended),
+    };
     stop.send_replace(true);
-    let worked = background.await;
-    served.map_err(failed("serve"))?;
-    worked.map_err(|error| HostError::Config(format!("the background work broke off: {error}")))?;
+    match timeout(GRACE, server).await {
+        Ok(Ok(ended)) => ended.map_err(HostError::failed("serve"))?,
+        Ok(Err(error)) => return Err(HostError::BrokenOff(error.to_string())),
+        // Nobody was told that such an order is durable: its sender sends it again.
+        Err(_) => warn!("requests that did not end were cut off"),
+    }
+    // The background ends its step and no more.
+    let worked = match broken {
+        Some(ended) => ended,
+        None => background.await,
+    };
+    worked.map_err(|error| HostError::BrokenOff(error.to_string()))?;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn until_told(mut stopped: watch::Receiver<bool>) {
+    // The sender is gone only when the host ends.
+    drop(stopped.wait_for(|stopped| *stopped).await);
 }
 
 async fn shutdown_signal() {

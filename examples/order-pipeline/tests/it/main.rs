@@ -1,0 +1,9 @@
+#![cfg(test)]
+//! The host from outside: the real binary, real files, real signals.
+
+mod bad_input;
+mod faults;
+mod kill;
+mod run;
+mod serve;
+mod support;
