@@ -82,7 +82,7 @@ impl OrderGenerator {
             rng: SplitMix64::new(seed),
             prefix: "ORD".to_owned(),
             invalid: 0,
-            invalid_kinds: InvalidKind::ALL.to_vec(),
+            invalid_kinds: InvalidKind::by_default().collect(),
             duplicates: 0,
             updates: 0,
             cancellations: 0,
@@ -120,7 +120,7 @@ impl OrderGenerator {
         self
     }
 
-    /// The kinds of invalid events to draw from; all by default.
+    /// The kinds of invalid events to draw from. Default those of [`InvalidKind::by_default`].
     #[must_use]
     pub fn with_invalid_kinds(mut self, kinds: impl IntoIterator<Item = InvalidKind>) -> Self {
         self.invalid_kinds = kinds.into_iter().collect();

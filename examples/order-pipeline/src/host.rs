@@ -10,7 +10,6 @@ use omnisync_core::order::TotalMode;
 use omnisync_core::policy::BatchPolicy;
 use omnisync_core::port::{BlobStage, Clock, StateStore};
 use omnisync_testkit::fake::{FakeErp, FakeErpOptions};
-use tracing::warn;
 
 use crate::error::HostError;
 use crate::workspace::Workspace;
@@ -94,31 +93,6 @@ impl Host {
             stage,
             clock,
         })
-    }
-
-    /// Forgets packages whose file somebody took away, so that they are built again if the ERP
-    /// does not have them yet. The stage alone cannot tell that from a damaged disk.
-    pub(crate) async fn forget_vanished(&self, workspace: &Workspace) -> Result<(), HostError> {
-        let folder = workspace.packages();
-        let mut after = None;
-        loop {
-            let page = self
-                .stage
-                .list(PACKAGE_PREFIX, after.as_ref(), LIST_PACKAGES)
-                .await?;
-            for name in &page {
-                let path = folder.join(name.as_str());
-                let there = path.try_exists();
-                if !there.map_err(HostError::io("look for", &path))? {
-                    warn!(BlobName = %name, "a package vanished from the stage");
-                    self.stage.delete(name).await?;
-                }
-            }
-            if page.len() < LIST_PACKAGES {
-                return Ok(());
-            }
-            after = page.last().cloned();
-        }
     }
 }
 

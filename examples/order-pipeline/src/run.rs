@@ -60,7 +60,6 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, HostError> {
             fail_rate: args.fail_rate,
         },
     )?;
-    host.forget_vanished(&workspace).await?;
     let input = match args.orders {
         Some(path) => path,
         None => generate(&workspace, args.generate)?,

@@ -104,9 +104,10 @@ impl Folder {
         self.root.join(wire::sidecar_file(name))
     }
 
+    /// True when there is a blob: a sidecar and the content that it describes. Content that
+    /// somebody took away leaves no blob, so its name can be put again.
     pub(super) fn exists(&self, name: &BlobName) -> Result<bool, FileError> {
-        let path = self.sidecar(name);
-        path.try_exists().map_err(FileError::at("look for", &path))
+        Ok(is_there(&self.sidecar(name))? && is_there(&self.content(name))?)
     }
 
     /// Reads the sidecar of `name`, if there is one.
@@ -127,7 +128,8 @@ impl Folder {
         }
     }
 
-    /// Reads the sidecar of `name` and compares it with the length of the content.
+    /// Reads the sidecar of `name` and compares it with the length of the content. `None` also
+    /// when the content was taken away.
     pub(super) fn head(&self, name: &BlobName) -> Result<Option<Sidecar>, FolderError> {
         let Some(sidecar) = self.describe(name)? else {
             return Ok(None);
@@ -145,10 +147,13 @@ impl Folder {
         if self.describe(name)?.as_ref() != Some(&sidecar) {
             return self.head(name);
         }
-        Err(FolderError::Length {
-            path,
-            expected: sidecar.bytes,
-        })
+        match length {
+            None => Ok(None),
+            Some(_) => Err(FolderError::Length {
+                path,
+                expected: sidecar.bytes,
+            }),
+        }
     }
 
     /// Gives durable, staged content its name; false when the name is taken.
@@ -161,6 +166,11 @@ impl Folder {
             return Ok(false);
         }
         let content = self.content(&sidecar.name);
+        // A sidecar without content must not come to describe the content of this put.
+        let stale = self.sidecar(&sidecar.name);
+        if durable::remove(&stale)? {
+            durable::sync_folder_of(&stale).map_err(FileError::at("sync the folder of", &stale))?;
+        }
         fs::rename(staged, &content).map_err(FileError::at("create", &content))?;
         let text = serde_json::to_vec(sidecar)
             .map_err(|error| FileError::at("render the sidecar of", &content)(error.into()))?;
@@ -189,9 +199,9 @@ impl Folder {
             durable::sync_folder_of(&sidecar)
                 .map_err(FileError::at("sync the folder of", &sidecar))?;
         }
-        durable::remove(&self.content(name))?;
+        let had_content = durable::remove(&self.content(name))?;
         drop(section);
-        Ok(existed)
+        Ok(existed && had_content)
     }
 
     /// The first `max` names in order that begin with `prefix` and come after `after`.
@@ -208,7 +218,9 @@ impl Folder {
             let Some(name) = file.to_str().and_then(wire::name_of_sidecar) else {
                 continue;
             };
-            if name.as_str().starts_with(prefix) && after.is_none_or(|after| name > *after) {
+            let is_asked =
+                name.as_str().starts_with(prefix) && after.is_none_or(|after| name > *after);
+            if is_asked && is_there(&self.content(&name))? {
                 names.insert(name);
                 if names.len() > max {
                     names.pop_last();
@@ -217,6 +229,10 @@ impl Folder {
         }
         Ok(names.into_iter().collect())
     }
+}
+
+fn is_there(path: &Path) -> Result<bool, FileError> {
+    path.try_exists().map_err(FileError::at("look for", path))
 }
 
 impl Drop for Folder {

@@ -138,7 +138,7 @@ async fn altered_content_is_corrupt_at_the_end_of_the_stream() {
 }
 
 #[tokio::test]
-async fn cut_and_missing_content_is_corrupt_and_can_be_built_again() {
+async fn cut_content_is_corrupt_until_it_is_removed() {
     let (folder, stage) = stage();
     stage
         .put_bytes(&name("a.zip"), "content".into())
@@ -146,15 +146,25 @@ async fn cut_and_missing_content_is_corrupt_and_can_be_built_again() {
         .unwrap();
     fs::write(folder.path().join("a.zip"), "con").unwrap();
     check_corrupt(&stage.head(&name("a.zip")).await.unwrap_err(), "a.zip");
-    fs::remove_file(folder.path().join("a.zip")).unwrap();
-    check_corrupt(&read(&stage, "a.zip").await.unwrap_err(), "a.zip");
-
     assert!(stage.delete(&name("a.zip")).await.unwrap());
-    stage
-        .put_bytes(&name("a.zip"), "content".into())
-        .await
-        .unwrap();
-    assert_eq!(read(&stage, "a.zip").await.unwrap(), "content");
+    assert_eq!(stage.head(&name("a.zip")).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn content_that_was_taken_away_is_no_blob_and_can_be_put_again() {
+    let (folder, stage) = stage();
+    let a = name("a.zip");
+    stage.put_bytes(&a, "content".into()).await.unwrap();
+    fs::remove_file(folder.path().join("a.zip")).unwrap();
+
+    assert_eq!(stage.head(&a).await.unwrap(), None);
+    let error = read(&stage, "a.zip").await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert_eq!(stage.list("", None, 10).await.unwrap(), []);
+    assert!(!stage.delete(&a).await.unwrap());
+
+    stage.put_bytes(&a, "other content".into()).await.unwrap();
+    assert_eq!(read(&stage, "a.zip").await.unwrap(), "other content");
 }
 
 #[tokio::test]

@@ -249,6 +249,9 @@ fn an_order_that_is_no_object_is_refused() {
 
 #[test]
 fn the_total_is_checked_as_the_policy_says() {
+    use FreightInTotal::{Either, Excluded, Included};
+    use TotalMode::{Enforce, Off, Warn};
+
     let with = |mode, freight, total: f64| {
         let mut data = good();
         data["totalAmount"] = json!(total);
@@ -267,8 +270,6 @@ fn the_total_is_checked_as_the_policy_says() {
             Err(_) => "refused",
         }
     };
-    use FreightInTotal::{Either, Excluded, Included};
-    use TotalMode::{Enforce, Off, Warn};
     assert_eq!(with(Enforce, Excluded, 95.0), "fits");
     assert_eq!(with(Enforce, Excluded, 95.01), "fits");
     assert_eq!(with(Enforce, Excluded, 95.02), "refused");

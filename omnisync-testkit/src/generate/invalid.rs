@@ -39,7 +39,7 @@ pub enum InvalidKind {
     BadCurrency,
     /// The order date is 30 February.
     ImpossibleDate,
-    /// The total is not the sum of the lines.
+    /// The total is not the sum of the lines. Set aside only where the pipeline enforces totals.
     WrongTotal,
 }
 
@@ -63,6 +63,13 @@ impl InvalidKind {
         Self::ImpossibleDate,
         Self::WrongTotal,
     ];
+
+    /// Every kind that a pipeline with default settings sets aside.
+    pub fn by_default() -> impl Iterator<Item = Self> {
+        Self::ALL
+            .into_iter()
+            .filter(|kind| *kind != Self::WrongTotal)
+    }
 
     /// Why such an event is set aside.
     pub const fn reason(self) -> DeadLetterReason {

@@ -49,7 +49,6 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<ExitCode, HostError> {
             fail_rate: 0.0,
         },
     )?);
-    host.forget_vanished(&workspace).await?;
     let listener = TcpListener::bind(args.listen)
         .await
         .map_err(HostError::failed(format!("listen on {}", args.listen)))?;
