@@ -88,8 +88,8 @@ async fn damaged_pages_are_corrupt() {
     store.close().await.unwrap();
     let path = folder.path().join("state.db");
     let mut bytes = fs::read(&path).unwrap();
-    assert!(bytes.len() > 3 * 4_096);
-    bytes[2 * 4_096..].fill(0xff);
+    assert!(bytes.len() > 3 * 16_384);
+    bytes[2 * 16_384..].fill(0xff);
     fs::write(&path, bytes).unwrap();
 
     let store = config(&folder).open().unwrap();
