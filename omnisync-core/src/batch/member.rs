@@ -88,6 +88,11 @@ impl SegmentList {
         Self::new(format!("s{epoch}"), members)
     }
 
+    /// The epoch that sealed this list; `None` for a proposal.
+    pub fn sealed_by(&self) -> Option<u32> {
+        self.label.strip_prefix('s')?.parse().ok()
+    }
+
     fn new(label: String, members: usize) -> Self {
         let segments = members.div_ceil(SEGMENT_MEMBERS_MAX);
         Self {
@@ -200,6 +205,12 @@ mod tests {
             };
             assert!(content.body.get().len() < 1024 * 1024);
         }
+    }
+
+    #[test]
+    fn a_list_knows_the_epoch_that_sealed_it() {
+        assert_eq!(SegmentList::sealed(17, 1).sealed_by(), Some(17));
+        assert_eq!(SegmentList::proposal(1).sealed_by(), None);
     }
 
     #[test]

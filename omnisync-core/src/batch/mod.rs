@@ -8,4 +8,4 @@ pub use member::{Member, SEGMENT_MEMBERS_MAX, SEGMENTS, SegmentList, batch_id};
 pub use record::{
     BATCH_SCHEMA, BATCHES, BatchRecord, BatchState, Lease, PackageRecord, Settlement,
 };
-pub use transition::{BatchCommand, IllegalBatchTransition};
+pub use transition::{Attempt, BatchCommand, IllegalBatchTransition};

@@ -105,8 +105,11 @@ pub struct BatchRecord {
     pub package: Option<PackageRecord>,
     /// When it next wants attention.
     pub due_at: DateTime<Utc>,
-    /// Failed attempts at the current step.
+    /// Attempts at the current step that failed in a row.
     pub attempts: u32,
+    /// Attempts at the current step that were answered in vain: what limits count.
+    #[serde(default)]
+    pub futile_attempts: u32,
     /// What the last attempt said, for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits_for: Option<String>,

@@ -29,8 +29,8 @@ pub enum BatchCommand {
         due_at: DateTime<Utc>,
         /// What it waits for, for people.
         waits_for: String,
-        /// Whether this was a failed attempt.
-        failed: bool,
+        /// How the attempt ended.
+        attempt: Attempt,
     },
     /// The members are fixed.
     Seal {
@@ -53,6 +53,18 @@ pub enum BatchCommand {
         /// How long the record stays.
         retention: Duration,
     },
+}
+
+/// How an attempt ended that did not finish its step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Attempt {
+    /// Nothing failed: it is only too early.
+    Early,
+    /// It failed, which says nothing about the batch: the peer was away, say.
+    Failed,
+    /// It was answered, and the answer does not help. Limits count these alone, so that no
+    /// outage uses up what a batch is allowed.
+    Futile,
 }
 
 /// The command does not apply to the state. Nothing has changed.
@@ -107,15 +119,18 @@ impl BatchRecord {
                 C::Yield {
                     due_at,
                     waits_for,
-                    failed,
+                    attempt,
                 },
             ) => {
                 next.lease = None;
                 next.due_at = due_at;
                 next.waits_for = Some(waits_for);
-                if failed {
-                    next.attempts = self.attempts.saturating_add(1);
-                }
+                next.attempts = match attempt {
+                    Attempt::Early => 0,
+                    Attempt::Failed | Attempt::Futile => self.attempts.saturating_add(1),
+                };
+                let futile = u32::from(attempt == Attempt::Futile);
+                next.futile_attempts = self.futile_attempts.saturating_add(futile);
             }
             (S::Open, C::Seal { members }) => {
                 next.enter(S::Sealed, now);
@@ -172,6 +187,7 @@ impl BatchRecord {
         self.state = state;
         self.due_at = now;
         self.attempts = 0;
+        self.futile_attempts = 0;
         self.waits_for = None;
     }
 
@@ -243,6 +259,7 @@ mod tests {
             package: None,
             due_at: now(),
             attempts: 2,
+            futile_attempts: 1,
             waits_for: None,
             settlement: None,
             expires_at: None,
@@ -264,7 +281,7 @@ mod tests {
             BatchCommand::Yield {
                 due_at: now(),
                 waits_for: "the ERP".into(),
-                failed: true,
+                attempt: Attempt::Failed,
             },
             BatchCommand::Seal {
                 members: SegmentList::sealed(1, 1),
@@ -384,12 +401,28 @@ mod tests {
         let wait = BatchCommand::Yield {
             due_at,
             waits_for: "the import".into(),
-            failed: false,
+            attempt: Attempt::Early,
         };
         let waiting = batch(BatchState::Submitted).apply(wait, now()).unwrap();
         assert!(!waiting.may_be_taken_by(&worker("b"), now()));
         assert!(waiting.may_be_taken_by(&worker("b"), due_at));
-        assert_eq!(waiting.attempts, 2);
+    }
+
+    #[test]
+    fn an_outage_counts_as_attempts_but_not_against_the_batch() {
+        let after = |attempt| {
+            let waits_for = "the ERP".to_owned();
+            let wait = BatchCommand::Yield {
+                due_at: now(),
+                waits_for,
+                attempt,
+            };
+            let next = batch(BatchState::Submitted).apply(wait, now()).unwrap();
+            (next.attempts, next.futile_attempts)
+        };
+        assert_eq!(after(Attempt::Early), (0, 1));
+        assert_eq!(after(Attempt::Failed), (3, 1));
+        assert_eq!(after(Attempt::Futile), (3, 2));
     }
 
     #[test]
@@ -409,6 +442,6 @@ mod tests {
                 now(),
             )
             .unwrap();
-        assert_eq!(sealed.attempts, 0);
+        assert_eq!((sealed.attempts, sealed.futile_attempts), (0, 0));
     }
 }

@@ -9,8 +9,8 @@ use super::build::{PackageSpec, build_package, order_of};
 use super::repository::{Decision, Repository, Saved, Stored};
 use super::worker::Worker;
 use crate::batch::{
-    BATCH_SCHEMA, BatchCommand, BatchRecord, BatchState, Lease, Member, PackageRecord, SegmentList,
-    Settlement, batch_id,
+    Attempt, BATCH_SCHEMA, BatchCommand, BatchRecord, BatchState, Lease, Member, PackageRecord,
+    SegmentList, Settlement, batch_id,
 };
 use crate::error::{ErrorKind, PortError};
 use crate::id::{BatchId, OrderId};
@@ -68,8 +68,14 @@ pub enum BatchStep {
 /// Why a batch did not take an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Dropped {
-    /// The order is no longer waiting: cancelled, or in another batch.
+    /// The order no longer waits as it did: changed, cancelled, or in another batch. If it
+    /// waits, the next batch takes it.
     Gone,
+    /// The order's document cannot be read: something else than OMNISYNC altered it.
+    Unreadable {
+        /// Which document, for the person who restores it.
+        detail: String,
+    },
     /// The field map has no value for a required column; the order is quarantined.
     MappingFailed {
         /// What is missing.
@@ -78,11 +84,11 @@ pub enum Dropped {
 }
 
 impl BatchOutcome {
-    fn of(step: BatchStep, batch: Option<BatchId>) -> Self {
+    fn of(step: BatchStep, batch: Option<BatchId>, dropped: Vec<(OrderId, Dropped)>) -> Self {
         Self {
             step,
             batch,
-            dropped: Vec::new(),
+            dropped,
             package: None,
         }
     }
@@ -116,7 +122,8 @@ impl BatchFlow {
     ///
     /// # Errors
     /// Those of store and stage, and `Corrupt` for a stored package or order that was altered.
-    /// The batch stays where it is; run again.
+    /// The batch stays where it is; run again. One that somebody has to repair is left alone for
+    /// a while, so that the batches behind it go on.
     pub async fn run_once(&self) -> Result<BatchOutcome, PortError> {
         Box::pin(self.run(false)).await
     }
@@ -131,18 +138,55 @@ impl BatchFlow {
 
     #[instrument(skip_all, fields(worker = %self.worker.id, batch.id = tracing::field::Empty))]
     async fn run(&self, requested: bool) -> Result<BatchOutcome, PortError> {
+        let mut dropped = Vec::new();
         let batch = match self.take_over().await? {
             Some(batch) => batch,
-            None => match self.open(requested).await? {
+            None => match self.open(requested, &mut dropped).await? {
                 Opened::Batch(batch) => *batch,
-                Opened::Nothing => return Ok(BatchOutcome::of(BatchStep::Idle, None)),
+                Opened::Nothing => return Ok(BatchOutcome::of(BatchStep::Idle, None, dropped)),
                 Opened::Elsewhere(id) => {
-                    return Ok(BatchOutcome::of(BatchStep::Elsewhere, Some(id)));
+                    return Ok(BatchOutcome::of(BatchStep::Elsewhere, Some(id), dropped));
                 }
             },
         };
-        tracing::Span::current().record("batch.id", tracing::field::display(batch.record.id));
-        self.proceed(batch).await
+        let (id, epoch) = (batch.record.id, batch.record.epoch);
+        tracing::Span::current().record("batch.id", tracing::field::display(id));
+        match self.proceed(batch, dropped).await {
+            Err(error) if !error.is_transient() => self.put_off(id, epoch, error).await,
+            done => done,
+        }
+    }
+
+    /// Lets go of a batch that somebody has to repair, and reports the error. Whoever lost the
+    /// batch meanwhile has nothing to report: what it saw was another worker's progress.
+    async fn put_off(
+        &self,
+        id: BatchId,
+        epoch: u32,
+        error: PortError,
+    ) -> Result<BatchOutcome, PortError> {
+        let Ok(Some(batch)) = self.repository.batch(id).await else {
+            return Err(error);
+        };
+        let elsewhere = BatchOutcome::of(BatchStep::Elsewhere, Some(id), Vec::new());
+        if batch.record.epoch != epoch {
+            return Ok(elsewhere);
+        }
+        let attempt = batch.record.attempts.saturating_add(1);
+        let delay = self.policy.retry.delay(attempt, self.worker.ids.jitter());
+        let wait = BatchCommand::Yield {
+            due_at: self.worker.after(delay),
+            waits_for: error.to_string(),
+            attempt: Attempt::Failed,
+        };
+        match self
+            .repository
+            .advance(&batch, wait, self.worker.now())
+            .await
+        {
+            Ok(Saved::Lost) => Ok(elsewhere),
+            Ok(Saved::Yes(_)) | Err(_) => Err(error),
+        }
     }
 
     /// Takes the oldest batch that nobody holds any more.
@@ -171,7 +215,11 @@ impl BatchFlow {
     }
 
     /// Opens a batch of the orders that wait longest.
-    async fn open(&self, requested: bool) -> Result<Opened, PortError> {
+    async fn open(
+        &self,
+        requested: bool,
+        dropped: &mut Vec<(OrderId, Dropped)>,
+    ) -> Result<Opened, PortError> {
         let waiting = self.repository.waiting_orders().await?;
         let Some((oldest, _)) = waiting.first() else {
             return Ok(Opened::Nothing);
@@ -192,7 +240,7 @@ impl BatchFlow {
         };
 
         let candidates = self.candidates(waiting);
-        let (members, content_time) = self.propose(&candidates).await?;
+        let (members, content_time) = self.propose(&candidates, dropped).await?;
         if members.is_empty() {
             return Ok(Opened::Nothing);
         }
@@ -213,18 +261,22 @@ impl BatchFlow {
     async fn propose(
         &self,
         candidates: &[OrderId],
+        dropped: &mut Vec<(OrderId, Dropped)>,
     ) -> Result<(Vec<Member>, DateTime<Utc>), PortError> {
         let mut members = Vec::with_capacity(candidates.len());
         let mut content_time = DateTime::<Utc>::MIN_UTC;
         let mut event_bytes = 0_u64;
         'candidates: for chunk in candidates.chunks(CLAIM_ORDERS) {
-            for head in self
-                .repository
-                .order_heads(chunk)
-                .await?
-                .into_iter()
-                .flatten()
-            {
+            let heads = self.repository.order_heads(chunk).await?;
+            for (order, head) in chunk.iter().zip(heads) {
+                let head = match head {
+                    Ok(Some(head)) => head,
+                    Ok(None) => continue,
+                    Err(error) => {
+                        dropped.push((order.clone(), unreadable(&error)));
+                        continue;
+                    }
+                };
                 if head.state != StateName::Pending {
                     continue;
                 }
@@ -274,6 +326,7 @@ impl BatchFlow {
                 package: None,
                 due_at: now,
                 attempts: 0,
+                futile_attempts: 0,
                 waits_for: None,
                 settlement: None,
                 expires_at: None,
@@ -294,11 +347,15 @@ impl BatchFlow {
     }
 
     /// Claims, seals and stages, from wherever the batch is.
-    async fn proceed(&self, mut batch: Stored<BatchRecord>) -> Result<BatchOutcome, PortError> {
-        let mut outcome = BatchOutcome::of(BatchStep::Elsewhere, Some(batch.record.id));
+    async fn proceed(
+        &self,
+        mut batch: Stored<BatchRecord>,
+        dropped: Vec<(OrderId, Dropped)>,
+    ) -> Result<BatchOutcome, PortError> {
+        let mut outcome = BatchOutcome::of(BatchStep::Elsewhere, Some(batch.record.id), dropped);
         if batch.record.state == BatchState::Open {
-            let Some(proposal) = self.proposal(&batch.record).await? else {
-                return self.give_up(batch).await;
+            let Some(proposal) = self.proposal(&batch.record, &mut outcome.dropped).await? else {
+                return self.give_up(batch, outcome.dropped).await;
             };
             let Some((renewed, members)) =
                 self.claim(batch, &proposal, &mut outcome.dropped).await?
@@ -307,11 +364,7 @@ impl BatchFlow {
             };
             batch = renewed;
             if members.is_empty() {
-                let dropped = outcome.dropped;
-                return Ok(BatchOutcome {
-                    dropped,
-                    ..self.give_up(batch).await?
-                });
+                return self.give_up(batch, outcome.dropped).await;
             }
             let list = SegmentList::sealed(batch.record.epoch, members.len());
             self.repository
@@ -334,12 +387,16 @@ impl BatchFlow {
     /// The orders that the batch set out to claim. Where the worker that opened it died before
     /// the list was stored, nothing is claimed yet and the list is made again; `None` when other
     /// orders wait by now.
-    async fn proposal(&self, batch: &BatchRecord) -> Result<Option<Vec<Member>>, PortError> {
+    async fn proposal(
+        &self,
+        batch: &BatchRecord,
+        dropped: &mut Vec<(OrderId, Dropped)>,
+    ) -> Result<Option<Vec<Member>>, PortError> {
         if let Some(stored) = self.repository.members(batch.id, &batch.proposal).await? {
             return Ok(Some(stored));
         }
         let candidates = self.candidates(self.repository.waiting_orders().await?);
-        let (members, _) = self.propose(&candidates).await?;
+        let (members, _) = self.propose(&candidates, dropped).await?;
         if (0..ROUNDS_MAX).any(|round| batch_id(&members, round) == batch.id) {
             self.repository
                 .save_members(batch.id, &batch.proposal, &members)
@@ -349,7 +406,11 @@ impl BatchFlow {
         Ok(None)
     }
 
-    async fn give_up(&self, batch: Stored<BatchRecord>) -> Result<BatchOutcome, PortError> {
+    async fn give_up(
+        &self,
+        batch: Stored<BatchRecord>,
+        dropped: Vec<(OrderId, Dropped)>,
+    ) -> Result<BatchOutcome, PortError> {
         let finish = BatchCommand::Finish {
             settlement: Settlement::default(),
             retention: self.worker.retention.batch(),
@@ -362,7 +423,7 @@ impl BatchFlow {
             Saved::Yes(_) => BatchStep::Empty,
             Saved::Lost => BatchStep::Elsewhere,
         };
-        Ok(BatchOutcome::of(step, Some(batch.record.id)))
+        Ok(BatchOutcome::of(step, Some(batch.record.id), dropped))
     }
 
     /// Claims the proposed orders one by one. `None` when the lease was lost on the way.
@@ -382,14 +443,19 @@ impl BatchFlow {
             let now = self.worker.now();
             let claims = self
                 .repository
-                .update_orders(&ids, |_, record| {
-                    self.decide_claim(&batch.record, record, now)
+                .update_orders(&ids, |index, record| {
+                    let proposed = chunk.get(index);
+                    self.decide_claim(&batch.record, proposed, record, now)
                 })
                 .await?;
             for (order, claim) in ids.into_iter().zip(claims) {
-                match claim? {
-                    Claim::Taken(member) => members.push(member),
-                    Claim::Dropped(reason) => dropped.push((order, reason)),
+                match claim {
+                    Ok(Claim::Taken(member)) => members.push(member),
+                    Ok(Claim::Dropped(reason)) => dropped.push((order, reason)),
+                    Err(error) if error.kind() == ErrorKind::Corrupt => {
+                        dropped.push((order, unreadable(&error)));
+                    }
+                    Err(error) => return Err(error),
                 }
             }
         }
@@ -399,6 +465,7 @@ impl BatchFlow {
     fn decide_claim(
         &self,
         batch: &BatchRecord,
+        proposed: Option<&Member>,
         record: Option<OrderRecord>,
         now: DateTime<Utc>,
     ) -> Result<Decision<Claim>, PortError> {
@@ -410,7 +477,10 @@ impl BatchFlow {
         if record.state.batch() == Some(batch.id) {
             return Ok(Decision::Keep(Claim::Taken(Member::of(&record))));
         }
-        if record.state != OrderState::Pending {
+        // An order that returned to waiting since belongs to a later batch. A worker that lost
+        // its lease long ago would else claim what this batch has already settled.
+        let as_proposed = proposed.is_some_and(|member| *member == Member::of(&record));
+        if record.state != OrderState::Pending || !as_proposed {
             return Ok(Decision::Keep(Claim::Dropped(Dropped::Gone)));
         }
         let change = self.worker.change(
@@ -420,7 +490,10 @@ impl BatchFlow {
                 epoch: batch.epoch,
             },
         );
-        let (command, claim) = match self.spec.map.map(&order_of(&record)?) {
+        let mapped = order_of(&record)
+            .map_err(|error| error.to_string())
+            .and_then(|order| self.spec.map.map(&order).map_err(|error| error.to_string()));
+        let (command, claim) = match mapped {
             Ok(_) => {
                 let claim = Claim::Taken(Member::of(&record));
                 (
@@ -431,8 +504,7 @@ impl BatchFlow {
                     claim,
                 )
             }
-            Err(error) => {
-                let detail = error.to_string();
+            Err(detail) => {
                 let reason = QuarantineReason::MappingFailed {
                     detail: detail.clone(),
                 };
@@ -480,7 +552,7 @@ impl BatchFlow {
             info!(
                 BatchId = %staged.record.id,
                 BatchSize = package.orders,
-                DurationMs = (now - started).num_milliseconds(),
+                DurationMs = self.worker.millis_since(started),
                 BlobName = %package.name,
                 "TransformSuccess"
             );
@@ -528,6 +600,12 @@ enum Opened {
     Batch(Box<Stored<BatchRecord>>),
     Nothing,
     Elsewhere(BatchId),
+}
+
+fn unreadable(error: &PortError) -> Dropped {
+    Dropped::Unreadable {
+        detail: error.to_string(),
+    }
 }
 
 fn lost_members(batch: &BatchRecord) -> PortError {

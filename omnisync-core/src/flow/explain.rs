@@ -89,10 +89,12 @@ impl Explain {
         if let Some(batch) = batch {
             trail.extend(steps_of(batch, &record));
         }
-        let package = record
-            .blob_reference
-            .clone()
-            .or_else(|| batch.and_then(|batch| batch.package.as_ref().map(|p| p.name.clone())));
+        // What an earlier revision went out with does not carry the one that waits now.
+        let package = match (&state, batch) {
+            (OrderState::Pending, _) => None,
+            (_, Some(batch)) => batch.package.as_ref().map(|package| package.name.clone()),
+            (_, None) => record.blob_reference.clone(),
+        };
         Explanation {
             waiting: self.waiting(&record, &state, batch),
             order: record.order_id,
@@ -270,6 +272,8 @@ fn sentence(reason: &crate::order::QuarantineReason) -> String {
         Q::PackageRefused { execution, detail } => {
             format!("the ERP refused the package of import {execution}: {detail}")
         }
-        Q::CancelledAfterImport => "it was cancelled after the ERP had taken it".to_owned(),
+        Q::CancelledAfterImport => {
+            "it was cancelled after an import that may have brought it into the ERP".to_owned()
+        }
     }
 }

@@ -23,27 +23,44 @@ struct Slot {
     since: DateTime<Utc>,
 }
 
+/// What became of asking for a slot.
+pub(super) enum Occupied {
+    /// The batch has the slot.
+    Ours,
+    /// This batch has it.
+    By(BatchId),
+    /// Somebody else was faster just now.
+    Raced,
+}
+
 impl Repository {
-    /// Takes the slot of `project` for `batch`; `false` while another batch has it.
+    /// Takes the slot of `project` for `batch`, unless another batch has it.
     pub(super) async fn occupy(
         &self,
         project: &ProjectName,
         batch: BatchId,
         now: DateTime<Utc>,
-    ) -> Result<bool, PortError> {
+    ) -> Result<Occupied, PortError> {
         let document = self.store().get_one(&key(project)).await?;
         let expect = match &document {
             None => Expect::Absent,
             Some(document) => {
                 let slot: Slot = document.parse()?;
                 match slot.batch {
-                    Some(holder) if holder == batch => return Ok(true),
-                    Some(holder) if self.is_unfinished(holder).await? => return Ok(false),
+                    Some(holder) if holder == batch => return Ok(Occupied::Ours),
+                    Some(holder) if self.may_be_importing(holder).await? => {
+                        return Ok(Occupied::By(holder));
+                    }
                     _ => Expect::Tag(document.etag.clone()),
                 }
             }
         };
-        self.put_slot(project, Some(batch), now, expect).await
+        let taken = self.put_slot(project, Some(batch), now, expect).await?;
+        Ok(if taken {
+            Occupied::Ours
+        } else {
+            Occupied::Raced
+        })
     }
 
     /// Frees the slot, when `batch` has it. A worker that dies before this leaves the slot to a
@@ -64,9 +81,15 @@ impl Repository {
         Ok(())
     }
 
-    async fn is_unfinished(&self, batch: BatchId) -> Result<bool, PortError> {
+    /// True for a batch that is with the ERP, or on its way there.
+    async fn may_be_importing(&self, batch: BatchId) -> Result<bool, PortError> {
         let batch = self.batch(batch).await?;
-        Ok(batch.is_some_and(|batch| batch.record.state != BatchState::Done))
+        Ok(batch.is_some_and(|batch| {
+            matches!(
+                batch.record.state,
+                BatchState::Staged | BatchState::Submitted
+            )
+        }))
     }
 
     async fn put_slot(

@@ -97,7 +97,7 @@ impl Repository {
         Self { store }
     }
 
-    fn items_max(&self) -> usize {
+    pub(super) fn items_max(&self) -> usize {
         self.store.capability().items_max.max(1)
     }
 
@@ -197,31 +197,36 @@ impl Repository {
         &self,
         ids: &[OrderId],
     ) -> Result<Vec<Option<OrderRecord>>, PortError> {
+        self.orders_each(ids).await?.into_iter().collect()
+    }
+
+    /// The same, where a document that cannot be read must not stand in the way of the others.
+    pub(super) async fn orders_each(
+        &self,
+        ids: &[OrderId],
+    ) -> Result<Vec<Result<Option<OrderRecord>, PortError>>, PortError> {
         let mut records = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(self.items_max()) {
             let keys: Vec<DocumentKey> = chunk.iter().map(OrderRecord::key).collect();
             for document in self.store.get(&keys).await? {
-                records.push(
-                    document
-                        .as_ref()
-                        .map(OrderRecord::from_document)
-                        .transpose()?,
-                );
+                let record = document.as_ref().map(OrderRecord::from_document);
+                records.push(record.transpose());
             }
         }
         Ok(records)
     }
 
-    /// The orders as far as a batch has to know them before it claims them.
+    /// The orders as far as a batch has to know them before it claims them. A document that
+    /// cannot be read must not stand in the way of the others.
     pub(super) async fn order_heads(
         &self,
         ids: &[OrderId],
-    ) -> Result<Vec<Option<OrderHead>>, PortError> {
+    ) -> Result<Vec<Result<Option<OrderHead>, PortError>>, PortError> {
         let keys: Vec<DocumentKey> = ids.iter().map(OrderRecord::key).collect();
         let mut heads = Vec::with_capacity(keys.len());
         for chunk in keys.chunks(self.items_max()) {
             for document in self.store.get(chunk).await? {
-                heads.push(document.as_ref().map(OrderHead::read).transpose()?);
+                heads.push(document.as_ref().map(OrderHead::read).transpose());
             }
         }
         Ok(heads)
@@ -260,7 +265,8 @@ impl Repository {
         Ok(waiting)
     }
 
-    /// One page of orders in `state`, bodies included.
+    /// One page of orders in `state`, bodies included. Documents that cannot be read are left
+    /// out.
     pub(super) async fn order_page(
         &self,
         state: StateName,
@@ -274,8 +280,8 @@ impl Repository {
         let records = page
             .documents
             .iter()
-            .map(OrderRecord::from_document)
-            .collect::<Result<_, _>>()?;
+            .filter_map(|document| OrderRecord::from_document(document).ok())
+            .collect();
         Ok((records, page.continuation))
     }
 

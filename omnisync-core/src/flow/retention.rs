@@ -87,15 +87,14 @@ impl Retention {
                 action: Action::Delete,
             })
             .collect();
-        let ids: Vec<String> = writes.iter().map(|write| write.key.id.clone()).collect();
-        if writes.is_empty() {
-            return Ok(());
-        }
-        for (id, written) in ids.into_iter().zip(store.write(writes).await?) {
-            match written {
-                Ok(_) => outcome.orders.extend(OrderId::new(&id).ok()),
-                Err(error) if error.kind() == ErrorKind::Conflict => {}
-                Err(error) => return Err(error),
+        for chunk in writes.chunks(self.repository.items_max()) {
+            let written = store.write(chunk.to_vec()).await?;
+            for (write, written) in chunk.iter().zip(written) {
+                match written {
+                    Ok(_) => outcome.orders.extend(OrderId::new(&write.key.id).ok()),
+                    Err(error) if error.kind() == ErrorKind::Conflict => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(())
@@ -149,10 +148,13 @@ impl Retention {
     }
 }
 
-/// Segments that workers of any epoch may have left, those that lost their lease included.
+/// Segments that workers of any epoch may have left, those that lost their lease included. Nobody
+/// writes a list after one is sealed, however many workers hold the batch later.
 fn segment_keys(batch: &BatchRecord) -> impl Iterator<Item = DocumentKey> + '_ {
     let members = usize::try_from(batch.proposal.members).unwrap_or_default();
-    let sealed = (0..=batch.epoch).map(move |epoch| SegmentList::sealed(epoch, members));
+    let sealed_by = batch.members.as_ref().and_then(SegmentList::sealed_by);
+    let sealed = (0..=sealed_by.unwrap_or(batch.epoch))
+        .map(move |epoch| SegmentList::sealed(epoch, members));
     std::iter::once(batch.proposal.clone())
         .chain(sealed)
         .flat_map(|list| list.keys(batch.id).collect::<Vec<_>>())

@@ -15,7 +15,8 @@ use crate::port::StateStore;
 ///
 /// A worker that loses its lease in the middle of claiming can still claim an order after
 /// another worker has sealed the batch without it. Nobody would ever deliver such an order; the
-/// sweep finds it and lets it wait again.
+/// sweep finds it and lets it wait again. Nor does a batch that is done still hold anything: it
+/// ends only after it has settled what it lists.
 #[derive(Debug)]
 pub struct Sweep {
     repository: Repository,
@@ -37,10 +38,10 @@ pub struct SweepOutcome {
 
 /// Which orders a batch holds.
 enum Roll {
-    /// The batch still claims: leave its orders alone.
+    /// The batch still claims, or its list cannot be read: leave its orders alone.
     Open,
-    /// The batch holds exactly these; none when it is gone.
-    Closed(BTreeSet<OrderId>),
+    /// The batch holds exactly these, each in one generation; none when it is gone or done.
+    Closed(BTreeSet<(OrderId, u32)>),
 }
 
 impl Sweep {
@@ -83,7 +84,7 @@ impl Sweep {
                 entry.insert(self.roll(batch).await?);
             }
             if let Some(Roll::Closed(members)) = rolls.get(&batch)
-                && !members.contains(&record.order_id)
+                && !members.contains(&(record.order_id.clone(), record.claim_generation))
             {
                 orphans.push((record.order_id.clone(), batch));
             }
@@ -97,20 +98,22 @@ impl Sweep {
         let Some(stored) = self.repository.batch(batch).await? else {
             return Ok(Roll::Closed(BTreeSet::new()));
         };
-        if stored.record.state == BatchState::Open {
-            return Ok(Roll::Open);
+        match stored.record.state {
+            BatchState::Open => return Ok(Roll::Open),
+            BatchState::Done => return Ok(Roll::Closed(BTreeSet::new())),
+            BatchState::Sealed | BatchState::Staged | BatchState::Submitted => {}
         }
         let Some(list) = &stored.record.members else {
-            return Ok(Roll::Closed(BTreeSet::new()));
+            return Ok(Roll::Open);
         };
-        let members = self
-            .repository
-            .members(batch, list)
-            .await?
-            .unwrap_or_default();
-        Ok(Roll::Closed(
-            members.into_iter().map(|member| member.order).collect(),
-        ))
+        // A list that is gone says nothing: what the ERP may hold is not sent a second time.
+        let members = self.repository.members(batch, list).await?;
+        Ok(members.map_or(Roll::Open, |members| {
+            let held = members
+                .into_iter()
+                .map(|member| (member.order, member.generation));
+            Roll::Closed(held.collect())
+        }))
     }
 
     async fn release(

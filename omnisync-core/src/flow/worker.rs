@@ -46,6 +46,11 @@ impl Worker {
         self.clock.now()
     }
 
+    /// Milliseconds since `start`; 0 when the clock was set back in between.
+    pub(crate) fn millis_since(&self, start: DateTime<Utc>) -> i64 {
+        (self.now() - start).num_milliseconds().max(0)
+    }
+
     pub(crate) fn change(&self, at: DateTime<Utc>, cause: Cause) -> Change {
         Change {
             at,

@@ -132,7 +132,7 @@ fn older(mut record: OrderRecord, content: &RevisionContent, change: &Change) ->
 
 fn conflicting(mut record: OrderRecord, content: &RevisionContent, change: &Change) -> Intake {
     let verdict = Verdict::RevisionConflict;
-    if record.trail.mentions_event(&content.cause) {
+    if conflict_is_known(&record, content) {
         return Intake {
             verdict,
             write: None,
@@ -166,6 +166,15 @@ fn conflicting(mut record: OrderRecord, content: &RevisionContent, change: &Chan
         verdict,
         write: Some(record),
     }
+}
+
+/// True when this very conflict has left an entry before. The event that brought the revision
+/// may come again with other content under the same id: that is news.
+fn conflict_is_known(record: &OrderRecord, content: &RevisionContent) -> bool {
+    record.trail.entries().iter().any(|entry| {
+        let set_aside = entry.to == StateName::Quarantined && entry.content.is_none();
+        entry.cause == content.cause && (set_aside || entry.content == Some(content.content_hash))
+    })
 }
 
 fn note_event(record: &mut OrderRecord, content: &RevisionContent, change: &Change, note: &str) {

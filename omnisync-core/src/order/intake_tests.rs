@@ -3,7 +3,7 @@ use serde_json::value::RawValue;
 
 use super::*;
 use crate::id::{BatchId, Sha256, WorkerId};
-use crate::order::{BatchProgress, Evidence, Revision};
+use crate::order::{BatchProgress, Evidence, Rejection, RejectionClass, Revision};
 
 fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(1_773_475_200, 0).unwrap()
@@ -68,14 +68,18 @@ fn claimed(mut record: OrderRecord) -> OrderRecord {
     record
 }
 
-fn imported(mut record: OrderRecord) -> OrderRecord {
-    let batch = BatchId::from_hash([1; 16]);
-    let progress = BatchProgress {
-        batch,
+fn progress() -> BatchProgress {
+    BatchProgress {
+        batch: BatchId::from_hash([1; 16]),
         package: None,
         staged_at: Some(now()),
         submitted_at: Some(now()),
-    };
+    }
+}
+
+fn imported(mut record: OrderRecord) -> OrderRecord {
+    let progress = progress();
+    let batch = progress.batch;
     let evidence = Evidence {
         execution: batch.into(),
         record: "A".to_owned(),
@@ -248,6 +252,55 @@ fn a_cancellation_after_the_import_waits_for_a_person() {
     let record = imported(queued.write.unwrap());
     let reason = QuarantineReason::CancelledAfterImport;
     assert_eq!(record.state, OrderState::Quarantined { reason });
+}
+
+#[test]
+fn a_cancellation_of_an_order_that_was_imported_in_an_older_revision_waits_for_a_person() {
+    let (_, record) = run(&[(1, "a", "e1")]);
+    let record = imported(claimed(record));
+    let then = |record, content| {
+        decide(&id(), Some(record), content, &change())
+            .write
+            .unwrap()
+    };
+    let record = then(record, content(2, "b", "e2"));
+    assert_eq!(record.state, OrderState::Pending);
+    let record = then(record, content(3, "cancel", "e3"));
+    let reason = QuarantineReason::CancelledAfterImport;
+    assert_eq!(record.state, OrderState::Quarantined { reason });
+}
+
+#[test]
+fn a_cancellation_is_carried_out_only_where_the_erp_certainly_took_nothing() {
+    let cancelled_after = |end: Command| {
+        let (_, record) = run(&[(1, "a", "e1")]);
+        let mut record = claimed(record);
+        let progress = progress();
+        record.settle(end, &progress, &change()).unwrap();
+        let cancel = content(2, "cancel", "e2");
+        let intake = decide(&id(), Some(record), cancel, &change());
+        intake.write.unwrap().state.name()
+    };
+    let execution = progress().batch.into();
+    let rejected = |records_imported| Command::Reject {
+        reason: Rejection {
+            execution,
+            code: None,
+            message: "no such item".to_owned(),
+            entity: "lines".to_owned(),
+            class: RejectionClass::Data,
+            records_imported,
+            records_failed: 1,
+        },
+    };
+    let unknown = Command::Quarantine {
+        reason: QuarantineReason::OutcomeUnknown { execution },
+    };
+    assert_eq!(cancelled_after(rejected(0)), StateName::Cancelled);
+    assert_eq!(cancelled_after(rejected(1)), StateName::Quarantined);
+    assert_eq!(cancelled_after(unknown), StateName::Quarantined);
+    let retry = Command::Retry { execution };
+    assert_eq!(cancelled_after(retry), StateName::Quarantined);
 }
 
 #[test]

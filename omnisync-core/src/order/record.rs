@@ -62,6 +62,10 @@ pub struct OrderRecord {
     pub waiting_since: DateTime<Utc>,
     /// Raised whenever the order returns to waiting; part of the batch id.
     pub claim_generation: u32,
+    /// An import ran that may have left something of the order, in whatever revision, in the
+    /// ERP. Never taken back: it decides whether a cancellation can be carried out here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_be_in_erp: bool,
     /// The instant of `ttl`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
@@ -132,6 +136,7 @@ impl OrderRecord {
             content_hash: content.content_hash,
             waiting_since: content.waiting_since,
             claim_generation: 0,
+            may_be_in_erp: false,
             expires_at: None,
             queued: None,
             trail: Trail::default(),
@@ -198,6 +203,7 @@ impl OrderRecord {
                 note: None,
             });
         }
+        self.may_be_in_erp |= from == StateName::Submitted && !took_nothing(&step.next);
         self.batch_id = step.next.batch().or(self.batch_id);
         self.state = step.next;
         for effect in step.effects {
@@ -270,8 +276,7 @@ impl OrderRecord {
         use super::state::QuarantineReason::CancelledAfterImport;
 
         let cancels = content.cancels;
-        let imported = matches!(previous, Some(OrderState::Imported { .. }));
-        self.state = match (cancels, imported) {
+        self.state = match (cancels, self.may_be_in_erp) {
             (false, _) => OrderState::Pending,
             (true, false) => OrderState::Cancelled,
             (true, true) => OrderState::Quarantined {
@@ -375,6 +380,11 @@ impl OrderRecord {
                 (queued.revision, queued.content_hash)
             })
     }
+}
+
+/// True when an import that ended like this certainly left nothing of the order in the ERP.
+fn took_nothing(end: &OrderState) -> bool {
+    matches!(end, OrderState::Rejected { reason } if reason.records_imported == 0)
 }
 
 /// How far a batch is, as far as its orders are concerned.

@@ -150,7 +150,8 @@ pub enum QuarantineReason {
         /// What the ERP said.
         detail: String,
     },
-    /// The order was cancelled after the ERP had taken it: cancel it there.
+    /// The order was cancelled after an import that may have brought it, or a part of it, into
+    /// the ERP: look there, and cancel it there.
     CancelledAfterImport,
 }
 

@@ -7,6 +7,8 @@ use croner::parser::{CronParser, Seconds};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::retry::RetryPolicy;
+
 /// The windows of the order-pipeline design.
 const EVERY_FOUR_HOURS: &str = "0 0 */4 * * *";
 
@@ -29,6 +31,8 @@ pub struct BatchPolicy {
     pub event_bytes_max: u64,
     /// How long a worker holds a batch without renewing, in seconds. Default 60.
     pub lease_seconds: u32,
+    /// Delays of a batch that somebody has to repair; the batches behind it go on meanwhile.
+    pub retry: RetryPolicy,
 }
 
 impl Default for BatchPolicy {
@@ -39,6 +43,7 @@ impl Default for BatchPolicy {
             orders_max: 10_000,
             event_bytes_max: 128 * 1024 * 1024,
             lease_seconds: 60,
+            retry: RetryPolicy::default(),
         }
     }
 }

@@ -183,10 +183,12 @@ impl Ingest {
         };
         self.note_health(&fates, now);
         for ((index, event), fate) in round.into_iter().zip(fates) {
-            if let Fate::Stored(verdict) = &fate {
+            if let Fate::Stored(verdict) = &fate
+                && *verdict != Verdict::RevisionConflict
+            {
                 info!(
                     OrderId = %event.order,
-                    DurationMs = (self.worker.now() - now).num_milliseconds(),
+                    DurationMs = self.worker.millis_since(now),
                     verdict = ?verdict,
                     "IngestionSuccess"
                 );
@@ -206,7 +208,7 @@ impl Ingest {
     fn note_health(&self, fates: &[Fate], now: DateTime<Utc>) {
         let down = fates
             .iter()
-            .any(|fate| matches!(fate, Fate::Failed(error) if error.kind() != ErrorKind::TooLarge));
+            .any(|fate| matches!(fate, Fate::Failed(error) if !concerns_one_order(error)));
         let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
         *breaker = if down {
             breaker.failed(now, &self.policy.breaker)
@@ -271,14 +273,13 @@ impl Ingest {
         mut outcome: IngestOutcome,
     ) -> Result<IngestOutcome, PortError> {
         let concurrency = self.policy.settle_concurrency.max(1);
-        let settled: Vec<_> = stream::iter(settlements)
-            .map(|(delivery, disposition, fates)| async move {
-                let settled = source.settle(delivery, disposition.clone()).await;
-                (delivery, disposition, fates, settled)
-            })
-            .buffered(concurrency)
-            .collect()
-            .await;
+        // The futures are made before the stream: a closure over borrowed deliveries would keep
+        // the whole flow from being spawned.
+        let calls: Vec<_> = settlements
+            .into_iter()
+            .map(|(delivery, disposition, fates)| settle_one(source, delivery, disposition, fates))
+            .collect();
+        let settled: Vec<_> = stream::iter(calls).buffered(concurrency).collect().await;
         let mut broken = None;
         for (delivery, disposition, fates, settled) in settled {
             let settled = match settled {
@@ -305,6 +306,23 @@ impl Ingest {
             None => Ok(outcome),
         }
     }
+}
+
+type SettledDelivery<'d> = (
+    &'d Delivery,
+    Disposition,
+    Vec<Intaken>,
+    Result<Settled, PortError>,
+);
+
+async fn settle_one<'d>(
+    source: &dyn EventSource,
+    delivery: &'d Delivery,
+    disposition: Disposition,
+    fates: Vec<Intaken>,
+) -> SettledDelivery<'d> {
+    let settled = source.settle(delivery, disposition.clone()).await;
+    (delivery, disposition, fates, settled)
 }
 
 fn note_settlement(
@@ -376,6 +394,11 @@ fn fate_of(decided: Result<Verdict, PortError>) -> Fate {
         Ok(verdict) => Fate::Stored(verdict),
         Err(error) => Fate::Failed(error),
     }
+}
+
+/// True for failures that say nothing about the store as a whole.
+fn concerns_one_order(error: &PortError) -> bool {
+    matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Corrupt)
 }
 
 /// The failure of a whole write, once for every event of it.

@@ -1,0 +1,331 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tracing::{info, instrument, warn};
+
+use super::super::build::PackageSpec;
+use super::super::project::Occupied;
+use super::super::repository::{Repository, Saved, Stored};
+use super::super::worker::Worker;
+use super::outcome::{DeliverOutcome, Delivered};
+use super::policy::DeliverPolicy;
+use super::settling::Ruling;
+use crate::batch::{Attempt, BatchCommand, BatchRecord, BatchState, PackageRecord};
+use crate::error::{ErrorKind, PortError};
+use crate::id::ExecutionId;
+use crate::port::{BlobStage, ErpImporter, ImportStatus, StateStore, Submission};
+
+/// Unfinished batches that a run looks at.
+const BATCHES_EXAMINED_MAX: usize = 1_000;
+
+/// Submits staged packages, oldest first and one at a time per project, and settles every order
+/// from the import's own results.
+#[derive(Debug)]
+pub struct Deliver {
+    pub(super) repository: Repository,
+    stage: Arc<dyn BlobStage>,
+    pub(super) erp: Arc<dyn ErpImporter>,
+    pub(super) worker: Worker,
+    pub(super) policy: DeliverPolicy,
+    pub(super) spec: PackageSpec,
+}
+
+impl Deliver {
+    /// A flow over `store`, `stage` and `erp`.
+    pub fn new(
+        store: Arc<dyn StateStore>,
+        stage: Arc<dyn BlobStage>,
+        erp: Arc<dyn ErpImporter>,
+        worker: Worker,
+        policy: DeliverPolicy,
+        spec: PackageSpec,
+    ) -> Self {
+        Self {
+            repository: Repository::new(store),
+            stage,
+            erp,
+            worker,
+            policy,
+            spec,
+        }
+    }
+
+    /// Moves the oldest due batch one step on.
+    ///
+    /// # Errors
+    /// Those of store and stage, `Corrupt` for a package that was altered, and errors of the ERP
+    /// that somebody has to repair. The batch stays where it is; run again. A package that the
+    /// ERP does not have leaves its project to the batches behind it meanwhile.
+    #[instrument(skip_all, fields(worker = %self.worker.id))]
+    pub async fn run_once(&self) -> Result<DeliverOutcome, PortError> {
+        let now = self.worker.now();
+        let mut next_due: Option<DateTime<Utc>> = None;
+        let mut holder = None;
+        // What the ERP has comes first: it occupies the project.
+        for state in [BatchState::Submitted, BatchState::Staged] {
+            let batches = self
+                .repository
+                .batches(state, &self.spec.project, BATCHES_EXAMINED_MAX)
+                .await?;
+            for batch in batches {
+                if !batch.record.may_be_taken_by(&self.worker.id, now) {
+                    let due = due_at(&batch.record);
+                    next_due = Some(next_due.map_or(due, |earlier| earlier.min(due)));
+                    continue;
+                }
+                let id = batch.record.id;
+                // The slot may be with a batch that is behind this one: an older batch can come
+                // later, when orders of long ago are sent again. Only its holder can go on then.
+                if holder.is_some_and(|holder| holder != id) {
+                    continue;
+                }
+                match self.repository.occupy(&self.spec.project, id, now).await? {
+                    Occupied::Ours => {}
+                    Occupied::By(other) => {
+                        holder = Some(other);
+                        continue;
+                    }
+                    Occupied::Raced => {
+                        return Ok(DeliverOutcome::of(Some(id), Delivered::Elsewhere));
+                    }
+                }
+                let take = BatchCommand::Take {
+                    worker: self.worker.id.clone(),
+                    lease: self.policy.lease(),
+                };
+                return match self.repository.advance(&batch, take, now).await? {
+                    Saved::Yes(taken) => self.proceed(taken).await,
+                    Saved::Lost => Ok(DeliverOutcome::of(Some(id), Delivered::Elsewhere)),
+                };
+            }
+        }
+        Ok(DeliverOutcome::of(
+            None,
+            Delivered::Idle { until: next_due },
+        ))
+    }
+
+    async fn proceed(&self, batch: Stored<BatchRecord>) -> Result<DeliverOutcome, PortError> {
+        if batch.record.state == BatchState::Staged {
+            self.submit(batch).await
+        } else {
+            self.poll(batch).await
+        }
+    }
+
+    /// Asks the ERP whether it has our import already, and submits the package if not.
+    async fn submit(&self, batch: Stored<BatchRecord>) -> Result<DeliverOutcome, PortError> {
+        let id = batch.record.id;
+        match self.erp.status(ExecutionId::from(id)).await {
+            Ok(ImportStatus::NotSubmitted) => {}
+            Ok(_) => return self.submitted(batch).await,
+            Err(error) => return self.wait_after(batch, error).await,
+        }
+        let package = batch.record.package.clone().ok_or_else(|| {
+            PortError::new(ErrorKind::Corrupt, "deliver.submit").with_detail(format!(
+                "the record of batch {id} names no package; restore it"
+            ))
+        })?;
+        let read = match self.stage.get(&package.name).await {
+            Ok(read) => read,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                warn!(batch.id = %id, BlobName = %package.name, "package vanished from the stage");
+                return self
+                    .advance(batch, BatchCommand::Restage, Delivered::Restaged)
+                    .await;
+            }
+            Err(error) => return self.fail(batch, error).await,
+        };
+        if read.receipt.sha256 != package.sha256 {
+            return self.fail(batch, altered(&package)).await;
+        }
+        let submission = Submission {
+            execution: id.into(),
+            project: self.spec.project.clone(),
+            legal_entity: self.spec.legal_entity.clone(),
+            package: package.name.clone(),
+            bytes: package.bytes,
+            sha256: package.sha256,
+            content: read.content,
+        };
+        match self.erp.submit(submission).await {
+            Ok(_) => self.submitted(batch).await,
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => self.submitted(batch).await,
+            Err(error) => self.wait_after(batch, error).await,
+        }
+    }
+
+    async fn submitted(&self, batch: Stored<BatchRecord>) -> Result<DeliverOutcome, PortError> {
+        let id = batch.record.id;
+        match self
+            .repository
+            .advance(&batch, BatchCommand::Submit, self.worker.now())
+            .await?
+        {
+            Saved::Yes(_) => {
+                info!(batch.id = %id, execution.id = %id, "package submitted");
+                Ok(DeliverOutcome::of(Some(id), Delivered::Submitted))
+            }
+            Saved::Lost => Ok(DeliverOutcome::of(Some(id), Delivered::Elsewhere)),
+        }
+    }
+
+    /// Asks how far the import is.
+    async fn poll(&self, batch: Stored<BatchRecord>) -> Result<DeliverOutcome, PortError> {
+        let execution = ExecutionId::from(batch.record.id);
+        let status = match self.erp.status(execution).await {
+            Ok(status) => status,
+            Err(error) => return self.wait_after(batch, error).await,
+        };
+        let now = self.worker.now();
+        let age = now - batch.record.submitted_at.unwrap_or(now);
+        let older = |seconds: u32| age >= chrono::Duration::seconds(seconds.into());
+        if status.has_ended() {
+            return self.settle(batch, &status).await;
+        }
+        if status == ImportStatus::NotSubmitted && older(self.policy.vanished_seconds) {
+            warn!(batch.id = %batch.record.id, "the ERP has no trace of the import");
+            let waits_for = "the ERP lost the import: it is submitted again".to_owned();
+            let until = now;
+            let step = Delivered::Waiting { waits_for, until };
+            return self.advance(batch, BatchCommand::Restage, step).await;
+        }
+        if older(self.policy.import_seconds_max) {
+            warn!(batch.id = %batch.record.id, status = status.as_str(), "the import takes too long");
+            return self.settle_with(batch, Ruling::Overdue).await;
+        }
+        let waits_for = format!("the import ({})", status.as_str());
+        let until = self
+            .worker
+            .after(Duration::from_millis(self.policy.poll_ms.into()));
+        self.wait(batch, waits_for, until, Attempt::Early).await
+    }
+
+    /// What a failed call of the ERP means for the batch.
+    pub(super) async fn wait_after(
+        &self,
+        batch: Stored<BatchRecord>,
+        error: PortError,
+    ) -> Result<DeliverOutcome, PortError> {
+        if error.is_transient() || error.kind() == ErrorKind::Conflict {
+            note_failure(&batch.record, &error);
+            let attempt = batch.record.attempts.saturating_add(1);
+            let backoff = self.policy.retry.delay(attempt, self.worker.ids.jitter());
+            let delay = error.retry_after().unwrap_or(backoff);
+            let waits_for = format!("the ERP ({})", error.kind());
+            let until = self.worker.after(delay);
+            return self.wait(batch, waits_for, until, Attempt::Failed).await;
+        }
+        let refused = matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge);
+        let refusals = batch.record.futile_attempts.saturating_add(1);
+        if refused && self.policy.retry.is_exhausted(refusals) {
+            note_failure(&batch.record, &error);
+            let detail = error.to_string();
+            return self.settle_with(batch, Ruling::Refused { detail }).await;
+        }
+        self.fail(batch, error).await
+    }
+
+    /// Lets go of the batch and reports the error: somebody has to repair something. Whoever
+    /// lost the batch meanwhile has nothing to report.
+    pub(super) async fn fail(
+        &self,
+        batch: Stored<BatchRecord>,
+        error: PortError,
+    ) -> Result<DeliverOutcome, PortError> {
+        note_failure(&batch.record, &error);
+        let id = batch.record.id;
+        let is_in_erp = batch.record.state != BatchState::Staged;
+        let attempt = batch.record.attempts.saturating_add(1);
+        let delay = self.policy.retry.delay(attempt, self.worker.ids.jitter());
+        let until = self.worker.after(delay);
+        let ended = match error.kind() {
+            ErrorKind::Invalid | ErrorKind::TooLarge => Attempt::Futile,
+            _ => Attempt::Failed,
+        };
+        let waiting = self.wait(batch, error.to_string(), until, ended).await?;
+        if waiting.step == Delivered::Elsewhere {
+            return Ok(waiting);
+        }
+        if !is_in_erp && !error.is_transient() {
+            self.repository
+                .vacate(&self.spec.project, id, self.worker.now())
+                .await?;
+        }
+        Err(error)
+    }
+
+    pub(super) async fn wait(
+        &self,
+        batch: Stored<BatchRecord>,
+        waits_for: String,
+        until: DateTime<Utc>,
+        attempt: Attempt,
+    ) -> Result<DeliverOutcome, PortError> {
+        let step = Delivered::Waiting {
+            waits_for: waits_for.clone(),
+            until,
+        };
+        self.advance(
+            batch,
+            BatchCommand::Yield {
+                due_at: until,
+                waits_for,
+                attempt,
+            },
+            step,
+        )
+        .await
+    }
+
+    async fn advance(
+        &self,
+        batch: Stored<BatchRecord>,
+        command: BatchCommand,
+        step: Delivered,
+    ) -> Result<DeliverOutcome, PortError> {
+        let id = batch.record.id;
+        match self
+            .repository
+            .advance(&batch, command, self.worker.now())
+            .await?
+        {
+            Saved::Yes(_) => Ok(DeliverOutcome::of(Some(id), step)),
+            Saved::Lost => Ok(DeliverOutcome::of(Some(id), Delivered::Elsewhere)),
+        }
+    }
+
+    pub(super) async fn renew_if_due(
+        &self,
+        batch: Stored<BatchRecord>,
+    ) -> Result<Saved, PortError> {
+        self.repository
+            .renew_if_due(batch, self.policy.lease(), self.worker.now())
+            .await
+    }
+}
+
+fn due_at(batch: &BatchRecord) -> DateTime<Utc> {
+    batch
+        .lease
+        .as_ref()
+        .map_or(batch.due_at, |lease| lease.until)
+}
+
+fn altered(package: &PackageRecord) -> PortError {
+    PortError::new(ErrorKind::Corrupt, "deliver.submit").with_detail(format!(
+        "package {} in the stage is not the one that was staged: remove it and run again; it is \
+         built again from its orders",
+        package.name
+    ))
+}
+
+fn note_failure(batch: &BatchRecord, error: &PortError) {
+    warn!(
+        BatchId = %batch.id,
+        BlobName = batch.package.as_ref().map_or("", |package| package.name.as_str()),
+        error = %error,
+        "DeliveryFailure"
+    );
+}

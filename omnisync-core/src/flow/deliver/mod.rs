@@ -1,0 +1,10 @@
+//! Packages out: submitted once, and every order settled from the import's own results.
+
+mod flow;
+mod outcome;
+mod policy;
+mod settling;
+
+pub use flow::Deliver;
+pub use outcome::{DeliverOutcome, Delivered, SettledOrder};
+pub use policy::DeliverPolicy;

@@ -1,0 +1,13 @@
+//! The flows through their public interfaces, over the testkit's fakes.
+#![cfg(test)]
+
+mod batch;
+mod crash;
+mod deliver;
+mod explain;
+mod ingest;
+mod retention;
+mod support;
+mod sweep;
+mod telemetry;
+mod workers;
