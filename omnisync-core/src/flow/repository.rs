@@ -381,6 +381,23 @@ impl Repository {
         list.read(batch, &segments)
     }
 
+    /// The orders that a sealed batch holds.
+    ///
+    /// `Corrupt` when the list is gone: only a person can bring it back.
+    pub(super) async fn sealed_members(
+        &self,
+        batch: &BatchRecord,
+    ) -> Result<Vec<Member>, PortError> {
+        let gone = || {
+            PortError::new(ErrorKind::Corrupt, "batch.members").with_detail(format!(
+                "the member list of batch {} is gone from the store; restore it",
+                batch.id
+            ))
+        };
+        let list = batch.members.as_ref().ok_or_else(gone)?;
+        self.members(batch.id, list).await?.ok_or_else(gone)
+    }
+
     /// Writes unconditionally; the first item that fails is the error.
     pub(super) async fn write_all(&self, writes: Vec<Write>) -> Result<(), PortError> {
         let chunk_items = self.items_max();

@@ -122,20 +122,6 @@ impl Deliver {
         )
     }
 
-    async fn members(&self, batch: &BatchRecord) -> Result<Vec<Member>, PortError> {
-        let gone = || {
-            PortError::new(ErrorKind::Corrupt, "deliver.members").with_detail(format!(
-                "the member list of batch {} is gone from the store; restore it",
-                batch.id
-            ))
-        };
-        let list = batch.members.as_ref().ok_or_else(gone)?;
-        self.repository
-            .members(batch.id, list)
-            .await?
-            .ok_or_else(gone)
-    }
-
     /// What the results say about an order. Nothing about one that went on since its batch took
     /// it, and nothing about one whose event cannot be read any more: nobody knows what became
     /// of that.
@@ -180,7 +166,7 @@ impl Deliver {
         mut ruling: Ruling,
     ) -> Result<DeliverOutcome, PortError> {
         let id = batch.record.id;
-        let members = match self.members(&batch.record).await {
+        let members = match self.repository.sealed_members(&batch.record).await {
             Ok(members) => members,
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => return self.fail(batch, error).await,
