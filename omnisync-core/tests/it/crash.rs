@@ -22,6 +22,7 @@ use omnisync_testkit::fault::Seam;
 
 use crate::support::{
     Event, Flows, Policies, World, assert_all_done, assert_trails_replay, id, run, seconds,
+    slim_map,
 };
 
 const CHECK: Check = Check::of("pipeline");
@@ -49,7 +50,7 @@ struct Pipeline {
 
 struct Lives {
     world: World,
-    lives: AtomicU32,
+    begun: AtomicU32,
     /// The second wave of events has been published.
     changed: AtomicBool,
 }
@@ -64,12 +65,15 @@ impl Pipeline {
     }
 
     fn flows(&self, lives: &Lives) -> Flows {
-        let life = lives.lives.fetch_add(1, Ordering::SeqCst);
+        let life = lives.begun.fetch_add(1, Ordering::SeqCst);
         let name = match self.names {
             Names::Same => "worker".to_owned(),
             Names::Fresh => format!("worker-{life}"),
         };
-        let mut policies = Policies::default();
+        let mut policies = Policies {
+            map: slim_map(),
+            ..Policies::default()
+        };
         policies.batch.orders_max = 3;
         policies.ingest.receive_max = 4;
         Flows::with(&lives.world.ports, lives.world.worker(&name), policies)
@@ -78,7 +82,11 @@ impl Pipeline {
 
 fn wave(world: &World) -> Vec<Event> {
     let now = world.clock.now();
-    let order = |order: &str, age| Event::created(order).at(now - seconds(age));
+    let order = |order: &str, age| {
+        let mut event = Event::created(order).at(now - seconds(age));
+        event.lines = 1;
+        event
+    };
     vec![
         order("A", 60),
         order("B", 50),
@@ -106,7 +114,7 @@ impl Scenario for Pipeline {
             .fail_order(&id("E"), OrderFailure::data("No.").of_lines());
         Ok(Lives {
             world,
-            lives: AtomicU32::new(0),
+            begun: AtomicU32::new(0),
             changed: AtomicBool::new(false),
         })
     }
@@ -193,14 +201,12 @@ impl Scenario for Pipeline {
             .map(|(name, bytes)| (name, Sha256::of(&bytes)))
             .collect();
         let mut first = self.packages.lock().unwrap();
-        match &*first {
-            Some(undisturbed) => CHECK.equal("packages", &packages, undisturbed),
-            None => {
-                CHECK.equal("number of packages", &packages.len(), &4)?;
-                *first = Some(packages);
-                Ok(())
-            }
+        if let Some(undisturbed) = &*first {
+            return CHECK.equal("packages", &packages, undisturbed);
         }
+        CHECK.equal("number of packages", &packages.len(), &4)?;
+        *first = Some(packages);
+        Ok(())
     }
 }
 
@@ -269,20 +275,12 @@ fn a_lost_acknowledgement_of_any_call_changes_nothing() {
         run(lost_ack_at_every_port_call(&Pipeline::new(Names::Same))),
         1,
     );
-    check(
-        run(lost_ack_at_every_port_call(&Pipeline::new(Names::Fresh))),
-        1,
-    );
 }
 
 #[test]
 fn a_failure_of_any_call_changes_nothing() {
     check(
         run(fail_before_at_every_port_call(&Pipeline::new(Names::Same))),
-        1,
-    );
-    check(
-        run(fail_before_at_every_port_call(&Pipeline::new(Names::Fresh))),
         1,
     );
 }

@@ -165,7 +165,7 @@ fn content_that_is_known_is_a_duplicate_whatever_event_brings_it() {
     let world = World::default();
     world.ingest(&[Event::created("A")]);
     let mut again = Event::created("A");
-    again.event_id = "other".to_owned();
+    again.key = "other".to_owned();
     for event in [Event::created("A"), again] {
         assert_eq!(fate(&world.ingest(&[event])), Ok(Verdict::Duplicate));
     }
@@ -212,7 +212,7 @@ fn conflict_under(event_id: &str) {
     let world = World::default();
     world.ingest(&[Event::created("A")]);
     let mut other = Event::created("A");
-    other.event_id = event_id.to_owned();
+    other.key = event_id.to_owned();
     other.quantity = 9;
     let outcome = world.ingest(&[other]);
     assert_eq!(fate(&outcome), Ok(Verdict::RevisionConflict));

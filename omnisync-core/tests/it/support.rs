@@ -1,15 +1,18 @@
 //! A world of fakes, and the flows over it.
 
+mod event;
+mod meanwhile;
+
+pub(crate) use event::Event;
+pub(crate) use meanwhile::{Meanwhile, pass};
+
 use std::collections::BTreeMap;
-use std::future::{Future, poll_fn};
-use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use chrono::{DateTime, SecondsFormat, Utc};
 use omnisync_core::batch::{BATCHES, BatchRecord, BatchState};
-use omnisync_core::dixf::FieldMap;
+use omnisync_core::dixf::{EntityFieldMap, FieldMap};
 use omnisync_core::flow::{
     BatchFlow, BatchOutcome, BatchStep, Deliver, DeliverOutcome, DeliverPolicy, Delivered, Explain,
     Ingest, IngestOutcome, IngestPolicy, PackageSpec, Retention, Sweep, SweepOutcome, Worker,
@@ -23,17 +26,13 @@ use omnisync_core::port::{
 };
 use omnisync_testkit::clock::ManualClock;
 use omnisync_testkit::fake::{
-    FakeErp, FakeErpOptions, MemoryBlobStage, MemoryStateStore, MemoryStateStoreOptions, Message,
+    FakeErp, FakeErpOptions, MemoryBlobStage, MemoryStateStore, MemoryStateStoreOptions,
     QueueOptions, QueueSource,
 };
-use omnisync_testkit::fault::{Call, Effect, Interceptor, Seam, Verdict};
+use omnisync_testkit::fault::{Interceptor, Seam};
 use omnisync_testkit::ids::SeqIds;
 use omnisync_testkit::journal::Journal;
 use serde_json::value::RawValue;
-
-/// A country that may be written but that nobody assigned: orders pass validation, and the field
-/// map has no value for their country column.
-pub(crate) const NOWHERE: &str = "QQ";
 
 /// Runs a future on this thread.
 #[track_caller]
@@ -47,99 +46,6 @@ pub(crate) fn id(order: &str) -> OrderId {
 
 pub(crate) fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
-}
-
-/// An order event, rendered on demand.
-#[derive(Debug, Clone)]
-pub(crate) struct Event {
-    pub(crate) kind: &'static str,
-    pub(crate) event_id: String,
-    pub(crate) order: String,
-    pub(crate) revision: Option<u64>,
-    pub(crate) time: Option<DateTime<Utc>>,
-    pub(crate) quantity: u32,
-    pub(crate) lines: u32,
-    pub(crate) country: String,
-    pub(crate) name: String,
-    pub(crate) street: String,
-}
-
-impl Event {
-    pub(crate) fn created(order: &str) -> Self {
-        Self {
-            kind: "OMS.Order.Created",
-            event_id: format!("{order}-1"),
-            order: order.to_owned(),
-            revision: Some(1),
-            time: None,
-            quantity: 1,
-            lines: 2,
-            country: "CA".to_owned(),
-            name: "Zoe".to_owned(),
-            street: "1 Main St".to_owned(),
-        }
-    }
-
-    /// The order with twice the quantity.
-    pub(crate) fn updated(order: &str, revision: u64) -> Self {
-        Self {
-            kind: "OMS.Order.Updated",
-            event_id: format!("{order}-{revision}"),
-            revision: Some(revision),
-            quantity: u32::try_from(revision).unwrap(),
-            ..Self::created(order)
-        }
-    }
-
-    pub(crate) fn cancelled(order: &str, revision: u64) -> Self {
-        Self {
-            kind: "OMS.Order.Cancelled",
-            ..Self::updated(order, revision)
-        }
-    }
-
-    pub(crate) fn of_nowhere(mut self) -> Self {
-        self.country = NOWHERE.to_owned();
-        self
-    }
-
-    pub(crate) fn at(mut self, time: DateTime<Utc>) -> Self {
-        self.time = Some(time);
-        self
-    }
-
-    pub(crate) fn json(&self) -> String {
-        let lines: Vec<String> = (1..=self.lines)
-            .map(|number| {
-                format!(
-                    r#"{{"itemNumber":{number},"productCode":"P-{number}","quantity":{},"unitPrice":2.50}}"#,
-                    self.quantity
-                )
-            })
-            .collect();
-        let revision = self
-            .revision
-            .map_or_else(String::new, |number| format!(r#""revision":{number},"#));
-        let time = self.time.map_or_else(String::new, |time| {
-            let time = time.to_rfc3339_opts(SecondsFormat::Millis, true);
-            format!(r#""time":"{time}","#)
-        });
-        let total = f64::from(self.quantity * self.lines) * 2.5;
-        format!(
-            r#"{{"specversion":"1.0","type":"{}","source":"https://oms.example/orders","id":"{}",{time}"datacontenttype":"application/json","data":{{"orderId":"{}",{revision}"customerId":"C-1","orderDate":"2026-01-01","totalAmount":{total:.2},"currency":"CAD","lineItems":[{}],"shippingAddress":{{"name":"{}","street":"{}","city":"Toronto","country":"{}"}}}}}}"#,
-            self.kind,
-            self.event_id,
-            self.order,
-            lines.join(","),
-            self.name,
-            self.street,
-            self.country,
-        )
-    }
-
-    pub(crate) fn message(&self) -> Message {
-        Message::new(self.json())
-    }
 }
 
 /// Fakes that survive every worker, and their ports behind a seam.
@@ -435,6 +341,42 @@ impl Flows {
     }
 }
 
+/// The columns that the ERP insists on and no others: small packages for tests of many runs.
+pub(crate) fn slim_map() -> FieldMap {
+    let without = |entity: EntityFieldMap, names: &[&str]| {
+        names
+            .iter()
+            .fold(entity, |entity, name| entity.without_column(name))
+    };
+    FieldMap::dmf()
+        .with_headers(|headers| {
+            let names = [
+                "REQUESTEDRECEIPTDATE",
+                "CUSTOMERSORDERREFERENCE",
+                "ISDELIVERYADDRESSORDERSPECIFIC",
+                "DELIVERYADDRESSNAME",
+                "DELIVERYADDRESSSTREET",
+                "DELIVERYADDRESSCITY",
+                "DELIVERYADDRESSSTATEID",
+                "DELIVERYADDRESSZIPCODE",
+                "DEFAULTSHIPPINGSITEID",
+                "DEFAULTSHIPPINGWAREHOUSEID",
+            ];
+            without(headers, &names)
+        })
+        .with_lines(|lines| {
+            let names = [
+                "LINECREATIONSEQUENCENUMBER",
+                "ORDEREDSALESQUANTITY",
+                "SALESUNITSYMBOL",
+                "SALESPRICE",
+                "SHIPPINGSITEID",
+                "SHIPPINGWAREHOUSEID",
+            ];
+            without(lines, &names)
+        })
+}
+
 /// Delivers until nothing is left, moving `world`'s clock over every wait.
 #[track_caller]
 pub(crate) fn deliver_all(world: &World, flows: &Flows) -> Vec<DeliverOutcome> {
@@ -505,94 +447,6 @@ pub(crate) fn remove(world: &World, key: DocumentKey) {
         action: Action::Delete,
     };
     run(world.store.write_one(write)).unwrap();
-}
-
-/// Holds the `nth` call of an operation until the test lets it go on.
-#[derive(Debug)]
-pub(crate) struct Meanwhile {
-    operation: &'static str,
-    nth: usize,
-    state: Mutex<Held>,
-}
-
-#[derive(Debug, Default)]
-struct Held {
-    seen: usize,
-    arrived: bool,
-    released: bool,
-    wakers: Vec<Waker>,
-}
-
-impl Meanwhile {
-    pub(crate) fn before(operation: &'static str, nth: usize) -> Self {
-        Self {
-            operation,
-            nth,
-            state: Mutex::default(),
-        }
-    }
-
-    /// Ends when the call is held.
-    pub(crate) async fn arrived(&self) {
-        self.until(|held| held.arrived).await;
-    }
-
-    pub(crate) fn go_on(&self) {
-        self.change(|held| held.released = true);
-    }
-
-    async fn until(&self, done: impl Fn(&Held) -> bool) {
-        poll_fn(|cx| {
-            let mut held = self.state.lock().unwrap();
-            if done(&held) {
-                return Poll::Ready(());
-            }
-            held.wakers.push(cx.waker().clone());
-            Poll::Pending
-        })
-        .await;
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Held)) {
-        let wakers = {
-            let mut held = self.state.lock().unwrap();
-            change(&mut held);
-            std::mem::take(&mut held.wakers)
-        };
-        wakers.into_iter().for_each(Waker::wake);
-    }
-}
-
-#[async_trait]
-impl Interceptor for Meanwhile {
-    async fn before(&self, call: &Call) -> Verdict {
-        if call.operation == self.operation {
-            self.change(|held| held.seen += 1);
-            let here = self.state.lock().unwrap().seen == self.nth;
-            if here {
-                self.change(|held| held.arrived = true);
-                self.until(|held| held.released).await;
-            }
-        }
-        Verdict::Proceed
-    }
-
-    async fn after(&self, _: &Call, _: Effect) -> Verdict {
-        Verdict::Proceed
-    }
-}
-
-/// Lets every other future go on first.
-pub(crate) async fn pass() {
-    let mut passed = false;
-    poll_fn(|cx| {
-        if std::mem::replace(&mut passed, true) {
-            return Poll::Ready(());
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 /// Hosts spawn flows on runtimes with several threads: their futures have to be `Send` wherever

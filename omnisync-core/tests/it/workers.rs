@@ -15,7 +15,9 @@ use omnisync_testkit::fake::{FakeErpOptions, MemoryStateStoreOptions, OrderFailu
 use omnisync_testkit::fault::{Call, Effect, Interceptor, Seam, Verdict};
 use omnisync_testkit::rng::SplitMix64;
 
-use crate::support::{Event, Flows, Policies, World, assert_trails_replay, id, pass, run, seconds};
+use crate::support::{
+    Event, Flows, Policies, World, assert_trails_replay, id, pass, run, seconds, slim_map,
+};
 
 /// Rounds that a worker may take.
 const ROUNDS_MAX: u32 = 2_000;
@@ -112,7 +114,10 @@ fn is_at_rest(world: &World) -> bool {
 
 /// Runs every flow in turn until nothing is left; failed calls are tried again.
 async fn work(world: &World, name: &str) {
-    let mut policies = Policies::default();
+    let mut policies = Policies {
+        map: slim_map(),
+        ..Policies::default()
+    };
     policies.batch.orders_max = 3;
     policies.ingest.receive_max = 4;
     let flows = Flows::with(&world.ports, world.worker(name), policies);
