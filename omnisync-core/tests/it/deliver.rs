@@ -230,3 +230,22 @@ fn another_worker_takes_the_import_over_when_its_holder_is_gone() {
         (1, StateName::Imported)
     );
 }
+
+#[test]
+fn an_older_package_that_comes_later_waits_for_the_one_that_has_begun() {
+    let world = World::default();
+    let now = world.clock.now();
+    let begun = world.stage(&[Event::created("A").at(now - seconds(10))]);
+    world.erp.fail_submit(ErpFault::Unavailable);
+    let flows = world.flows("w1");
+    assert_eq!(waits_for(&flows.deliver().step), "the ERP (unavailable)");
+    let older = world.stage(&[Event::created("B").at(now - seconds(20))]);
+    world.clock.advance(seconds(1));
+    let outcome = flows.deliver();
+    assert_eq!(
+        (outcome.batch, outcome.step),
+        (Some(begun), Delivered::Submitted)
+    );
+    deliver_all(&world, &flows);
+    assert_eq!(state(&world, older), BatchState::Done);
+}
