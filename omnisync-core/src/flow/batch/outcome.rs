@@ -2,7 +2,7 @@ use crate::batch::PackageRecord;
 use crate::error::PortError;
 use crate::id::{BatchId, OrderId};
 
-/// What a run of [`BatchFlow`] did.
+/// What a run of [`BatchFlow`](super::BatchFlow) did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchOutcome {
     /// How far it got.
