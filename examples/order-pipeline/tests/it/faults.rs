@@ -13,6 +13,7 @@ use omnisync_core::event::CloudEvent;
 use omnisync_core::flow::{BatchFlow, BatchStep, Fate, Ingest, IngestPolicy, PackageSpec, Worker};
 use omnisync_core::id::{ProjectName, WorkerId};
 use omnisync_core::policy::BatchPolicy;
+use omnisync_core::port::StateStore;
 
 use crate::support::{Host, NO_CHANGE, Running, block_on, check_counts, fails, orders, piped};
 
@@ -31,11 +32,12 @@ fn staged(count: u32) -> Host {
     let spec = PackageSpec::new(map, ProjectName::new("Sales orders").unwrap())
         .with_exported_by("order-pipeline");
     block_on(async {
-        let store = host.store();
+        let store = Arc::new(host.open_store());
+        let port = Arc::clone(&store) as Arc<dyn StateStore>;
         let stage = FolderConfig::new(host.work().join("packages"))
             .open()
             .unwrap();
-        let ingest = Ingest::new(Arc::clone(&store), worker.clone(), IngestPolicy::default());
+        let ingest = Ingest::new(Arc::clone(&port), worker.clone(), IngestPolicy::default());
         let events = input
             .lines()
             .map(|line| CloudEvent::from_json(line.as_bytes()));
@@ -43,9 +45,12 @@ fn staged(count: u32) -> Host {
             assert!(matches!(intaken.fate, Fate::Stored(_)), "{intaken:?}");
         }
         let policy = BatchPolicy::default();
-        let batch = BatchFlow::new(store, Arc::new(stage), worker, policy, spec);
+        let batch = BatchFlow::new(port, Arc::new(stage), worker, policy, spec);
         let outcome = batch.run_now().await.unwrap();
         assert_eq!(outcome.step, BatchStep::Staged);
+        drop((ingest, batch));
+        // Nobody may still write to the database when a test lays hands on its file.
+        Arc::into_inner(store).unwrap().close().await.unwrap();
     });
     host
 }

@@ -6,11 +6,10 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::Arc;
 
-use omnisync_adapters_local::SqliteConfig;
+use omnisync_adapters_local::{SqliteConfig, SqliteStateStore};
 use omnisync_core::order::ORDERS;
-use omnisync_core::port::{Query, StateStore, StateStoreExt as _};
+use omnisync_core::port::{Query, StateStoreExt as _};
 use omnisync_testkit::fake::{ErpTables, FakeErp, FakeErpOptions};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -111,18 +110,17 @@ impl Host {
             .collect()
     }
 
-    pub(crate) fn store(&self) -> Arc<dyn StateStore> {
-        Arc::new(
-            SqliteConfig::new(self.work().join("state.db"))
-                .open()
-                .unwrap(),
-        )
+    pub(crate) fn open_store(&self) -> SqliteStateStore {
+        SqliteConfig::new(self.work().join("state.db"))
+            .open()
+            .unwrap()
     }
 
     /// The stored orders as they are.
     pub(crate) fn documents(&self) -> BTreeMap<String, Value> {
-        let store = self.store();
+        let store = self.open_store();
         let documents = block_on(store.query_all(Query::all(ORDERS), usize::MAX)).unwrap();
+        block_on(store.close()).unwrap();
         documents
             .into_iter()
             .map(|document| {
