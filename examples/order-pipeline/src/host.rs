@@ -14,11 +14,6 @@ use omnisync_testkit::fake::{FakeErp, FakeErpOptions};
 use crate::error::HostError;
 use crate::workspace::Workspace;
 
-/// What the names of packages begin with.
-pub(crate) const PACKAGE_PREFIX: &str = "oms_";
-/// Packages that are listed at once.
-pub(crate) const LIST_PACKAGES: usize = 1_000;
-
 /// The flows of the order pipeline over the embedded adapters.
 #[derive(Debug)]
 pub(crate) struct Host {

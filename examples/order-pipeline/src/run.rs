@@ -16,12 +16,16 @@ use omnisync_testkit::generate::OrderGenerator;
 
 use crate::RunArgs;
 use crate::error::HostError;
-use crate::host::{Host, HostConfig, LIST_PACKAGES, PACKAGE_PREFIX, ingest_policy};
+use crate::host::{Host, HostConfig, ingest_policy};
 use crate::report::RunReport;
 use crate::workspace::Workspace;
 
 /// Seed of the generated orders: the same every time, so that a second run finds them known.
 const GENERATOR_SEED: u64 = 20_260_314;
+/// What the names of packages begin with.
+const PACKAGE_PREFIX: &str = "oms_";
+/// Packages that are listed at once.
+const LIST_PACKAGES: usize = 1_000;
 /// Lines that are taken in with one write.
 const RECEIVE_LINES: usize = 1_000;
 /// Time between two questions for an import's status: the ERP is in this process.

@@ -9,7 +9,7 @@ use crate::port::{Action, Collection, Content, Document, DocumentKey, Expect, Wr
 /// Where member lists are stored.
 pub const SEGMENTS: Collection = Collection::new("batch_segments");
 
-/// Members in one segment: about 200 bytes each, far below every store's document limit.
+/// Members in one segment: few enough that a segment stays far below a megabyte.
 pub const SEGMENT_MEMBERS_MAX: usize = 1_000;
 
 /// One order of a batch, in the version that the batch takes.

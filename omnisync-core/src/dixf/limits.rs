@@ -15,13 +15,13 @@ pub struct ReadLimits {
     pub entry_bytes_max: u64,
     /// Largest sum of all entries in bytes as they come out. Default 2 GiB.
     pub total_bytes_max: u64,
-    /// Largest ratio of unpacked to packed bytes over the whole package. Default 100; data files
-    /// in UTF-16 reach 20 to 60.
+    /// Largest ratio of unpacked to packed bytes over the whole package. Default 100.
+    /// Text in UTF-16 packs well, so do not set it near that of ordinary archives.
     pub ratio_max: u64,
     /// Below this many unpacked bytes the ratio does not matter. Default 16 MiB.
     pub ratio_floor_bytes: u64,
-    /// Largest number of rows of an entity. Default 5,000,000. Checking keys takes about 50 bytes
-    /// of memory a row.
+    /// Largest number of rows of an entity. Default 5,000,000. Checking keys
+    /// takes memory for every row.
     pub rows_max: u64,
     /// Longest row in bytes as UTF-8. Default 4 MiB.
     pub row_bytes_max: usize,

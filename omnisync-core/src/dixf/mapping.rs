@@ -13,7 +13,8 @@ use crate::order::{Currency, Order};
 /// Stable key of a line: `L` and 19 base-32 digits of the SHA-256 of order number and item
 /// number, 95 bits in all.
 ///
-/// The ERP identifies lines by a lot id of at most 20 characters and would number them itself.
+/// The ERP identifies lines by a lot id and would number them itself; the key is kept to 20
+/// characters.
 /// With a key that depends on nothing but the line's identity, sending an order again updates its
 /// lines instead of adding them a second time.
 pub fn line_key(order: &OrderId, item_number: u32) -> String {

@@ -62,8 +62,7 @@ pub struct WriteOptions {
     /// documented limit of exports; that of imports is unknown.
     pub package_bytes_max: usize,
     /// Effort of the compressor, 1 to 9. Default 6. It changes the bytes, so it belongs to the
-    /// configuration and not to the occasion. Level 3 takes half the time of level 6 and makes
-    /// packages about a tenth larger.
+    /// configuration and not to the occasion. Lower levels are faster and make larger packages.
     pub compression_level: u8,
 }
 

@@ -62,7 +62,7 @@ pub enum Rule {
     TooLarge,
     /// The date does not exist or is not written `YYYY-MM-DD`.
     NotADate,
-    /// The date is outside the years that the ERP can hold.
+    /// The date is outside the years that are allowed.
     YearOutOfRange,
     /// Not an active ISO 4217 code.
     UnknownCurrency,
@@ -103,7 +103,7 @@ impl fmt::Display for Rule {
             Self::TooSmall => f.write_str("is too small"),
             Self::TooLarge => f.write_str("is too large"),
             Self::NotADate => f.write_str("is not a date that exists"),
-            Self::YearOutOfRange => f.write_str("has a year that the ERP cannot hold"),
+            Self::YearOutOfRange => f.write_str("has a year outside those that are allowed"),
             Self::UnknownCurrency => f.write_str("is not an ISO 4217 currency"),
             Self::BadCountry => f.write_str("is not an ISO 3166 two-letter country"),
             Self::NoLines => f.write_str("has no lines"),

@@ -12,8 +12,8 @@ use super::total::{TotalPolicy, check_total};
 use crate::id::{IdError, OrderId};
 use crate::json::{Json, Value};
 
-/// Limits of an order. The defaults are what the order system of the design and F&O can both
-/// hold.
+/// Limits of an order. The defaults are meant to be wide enough for any real order; narrow them
+/// to what your ERP can hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct OrderRules {
@@ -29,9 +29,9 @@ pub struct OrderRules {
     pub code_chars_max: usize,
     /// Longest text (name, street, city, state), in bytes. Default 32,768.
     pub text_bytes_max: usize,
-    /// First year of a date. Default 1900, the first that F&O can hold.
+    /// First year of a date. Default 1900.
     pub year_min: i32,
-    /// Last year of a date. Default 2154, the last that F&O can hold.
+    /// Last year of a date. Default 2154.
     pub year_max: i32,
     /// Whether the total has to match the lines.
     pub total: TotalPolicy,
