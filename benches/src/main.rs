@@ -12,11 +12,12 @@ use std::io::Cursor;
 use std::time::Instant;
 
 use omnisync_core::batch::batch_id;
-use omnisync_core::dixf::{FieldMap, PackageInfo, PackageWriter, ReadLimits, read_package};
+use omnisync_core::dixf::{FieldMap, PackageWriter, ReadLimits, read_package};
 use omnisync_core::event::CloudEvent;
 use omnisync_core::id::ProjectName;
 use omnisync_core::json::{self, Limits};
 use omnisync_core::order::{Order, OrderRules, content_hash, validate};
+use omnisync_core::package::PackageInfo;
 use omnisync_testkit::generate::OrderGenerator;
 
 const ORDERS: usize = 100_000;

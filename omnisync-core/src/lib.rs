@@ -10,6 +10,7 @@ pub mod event;
 pub mod order;
 
 pub mod dixf;
+pub mod package;
 pub mod policy;
 
 pub mod flow;

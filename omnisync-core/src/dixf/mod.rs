@@ -15,6 +15,7 @@ mod default_map;
 mod entity;
 mod error;
 mod field_map;
+mod format;
 mod header;
 mod json_net;
 mod json_read;
@@ -47,11 +48,12 @@ pub use error::{
 pub use field_map::{
     Column, DateFormat, EntityFieldMap, FieldMap, Format, Layout, Otherwise, Source,
 };
+pub use format::DixfFormat;
 pub use header::PackageHeader;
 pub use limits::ReadLimits;
 pub use manifest::Manifest;
 pub use mapping::{MappedOrder, line_key};
-pub use package::{PackageInfo, PackageTotals, PackageWriter, WriteOptions};
+pub use package::{PackageWriter, WriteOptions};
 pub use problem::{Problem, ProblemKind};
 pub use reader::{Package, PackageEntity};
 pub use record::{Member, Opaque};

@@ -25,30 +25,9 @@ use super::manifest::Manifest;
 use super::mapping::MappedOrder;
 use super::zip_entry::{EntryBuffer, ForwardWriter};
 use super::{json_net, unicode};
-use crate::id::{BatchId, OrderId, ProjectName, Sha256};
+use crate::id::{BatchId, OrderId};
 use crate::order::{Currency, Order};
-
-/// Facts about a package other than its orders.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PackageInfo {
-    /// The data project that imports the package.
-    pub definition_group: ProjectName,
-    /// Free text.
-    pub description: String,
-    /// The batch.
-    pub batch_id: BatchId,
-    /// When the batch was sealed. It must be the same on every attempt at the batch.
-    pub created_at: DateTime<Utc>,
-    /// Who made the package. Layout `Seed` only.
-    pub exported_by: String,
-}
-
-impl PackageInfo {
-    /// The leading eight digits of the batch, the form of the order-pipeline design.
-    fn short_batch_id(&self) -> String {
-        self.batch_id.simple().chars().take(8).collect()
-    }
-}
+use crate::package::{PackageInfo, PackageTotals};
 
 /// How large a package may become and how hard it is compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,21 +54,6 @@ impl Default for WriteOptions {
             compression_level: 6,
         }
     }
-}
-
-/// What a package holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PackageTotals {
-    /// Number of orders.
-    pub orders: u64,
-    /// Number of lines.
-    pub lines: u64,
-    /// Sum of the line amounts by currency.
-    pub amounts: BTreeMap<Currency, Decimal>,
-    /// Size of the package in bytes.
-    pub bytes: u64,
-    /// Hash of the package.
-    pub sha256: Sha256,
 }
 
 /// Writes a package. Same map, same facts, same orders in the same order: same bytes.
@@ -304,6 +268,11 @@ pub(super) const SEED_HEADER: &str = "header.json";
 /// Entry of layout `Seed` with the list of files.
 pub(super) const SEED_LIST: &str = "package.yaml";
 
+/// The leading eight digits of the batch, the form of the order-pipeline design.
+fn short_batch_id(batch: BatchId) -> String {
+    batch.simple().chars().take(8).collect()
+}
+
 fn order_hash(order: &OrderId) -> u128 {
     let digest: [u8; 32] = sha2::Sha256::digest(order.as_str()).into();
     digest
@@ -330,7 +299,7 @@ fn manifest(map: &CompiledMap, info: &PackageInfo) -> Manifest {
 fn seed_header(info: &PackageInfo, orders: u64) -> Vec<u8> {
     let mut out = unicode::BOM_UTF8.to_vec();
     out.extend_from_slice(b"{\n  \"batchId\": ");
-    json_net::push_string(&info.short_batch_id(), &mut out);
+    json_net::push_string(&short_batch_id(info.batch_id), &mut out);
     out.extend_from_slice(format!(",\n  \"batchSize\": {orders},\n  \"createdAt\": \"").as_bytes());
     out.extend_from_slice(dot_net_time(info.created_at).as_bytes());
     out.extend_from_slice(b"\",\n  \"exportedBy\": ");

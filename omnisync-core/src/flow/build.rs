@@ -7,20 +7,22 @@ use bytes::Bytes;
 
 use super::repository::Repository;
 use crate::batch::{BatchRecord, Member, PackageRecord};
-use crate::dixf::{CompiledMap, PackageInfo, PackageTotals, PackageWriter, WriteOptions};
+use crate::dixf::{CompiledMap, DixfFormat, WriteOptions};
 use crate::error::{ErrorKind, PortError};
 use crate::id::{BlobName, OrderId, ProjectName};
 use crate::json::{self, Limits};
 use crate::order::{Order, OrderRecord, OrderRules, TotalMode, validate};
+use crate::package::{PackageFormat, PackageInfo, PackageTotals};
 
 /// Orders that are read at once while a package is built.
 const BUILD_ORDERS: usize = 500;
 
-/// How orders become packages: the field map and who sends them.
+/// How orders become packages: the format and who sends them.
 #[derive(Debug, Clone)]
 pub struct PackageSpec {
-    /// Field map and layout.
-    pub map: Arc<CompiledMap>,
+    /// Form of the packages. All workers of a project have to agree on it, since it decides the
+    /// bytes.
+    pub format: Arc<dyn PackageFormat>,
     /// Data project that imports the packages.
     pub project: ProjectName,
     /// Free text in the package.
@@ -29,21 +31,23 @@ pub struct PackageSpec {
     pub exported_by: String,
     /// Company; `None` for the project's default.
     pub legal_entity: Option<String>,
-    /// How large a package may become and how hard it is compressed. All workers of a project
-    /// have to agree, since it decides the bytes.
-    pub write: WriteOptions,
 }
 
 impl PackageSpec {
-    /// Packages for `project`, mapped by `map`.
+    /// Data packages for `project`, mapped by `map`, with the default limits.
     pub fn new(map: CompiledMap, project: ProjectName) -> Self {
+        let format = DixfFormat::new(map, WriteOptions::default());
+        Self::with_format(Arc::new(format), project)
+    }
+
+    /// Packages of another form for `project`.
+    pub fn with_format(format: Arc<dyn PackageFormat>, project: ProjectName) -> Self {
         Self {
-            map: Arc::new(map),
+            format,
             description: project.to_string(),
             project,
             exported_by: "OMNISYNC".to_owned(),
             legal_entity: None,
-            write: WriteOptions::default(),
         }
     }
 
@@ -116,11 +120,8 @@ pub(super) async fn build_package(
         created_at: batch.content_time,
         exported_by: spec.exported_by.clone(),
     };
-    // The writer holds the state of two compressors: too much to move about in a future.
-    let mut writer = Box::new(
-        PackageWriter::with_options(Vec::new(), &spec.map, info, spec.write)
-            .map_err(|error| refused(batch, error))?,
-    );
+    let begun = spec.format.begin(info);
+    let mut package = begun.map_err(|error| refused(batch, error))?;
     for chunk in members.chunks(BUILD_ORDERS) {
         let ids: Vec<OrderId> = chunk.iter().map(|member| member.order.clone()).collect();
         let records = repository.orders(&ids).await?;
@@ -129,14 +130,14 @@ pub(super) async fn build_package(
             if record.content_hash != member.content || record.state.batch() != Some(batch.id) {
                 return Err(changed(batch, member));
             }
-            writer
+            package
                 .append(&order_of(&record)?)
                 .map_err(|error| refused(batch, error))?;
         }
     }
-    let (content, totals) = writer.finish().map_err(|error| refused(batch, error))?;
+    let (content, totals) = package.finish().map_err(|error| refused(batch, error))?;
     let package = package_record(batch, totals)?;
-    Ok((content.into(), package))
+    Ok((content, package))
 }
 
 fn package_record(batch: &BatchRecord, totals: PackageTotals) -> Result<PackageRecord, PortError> {

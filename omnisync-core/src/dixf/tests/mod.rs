@@ -17,11 +17,11 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 use super::{
-    CompiledMap, FieldMap, PackageInfo, PackageReport, PackageTotals, PackageWriter, ReadError,
-    ReadLimits, read_package,
+    CompiledMap, FieldMap, PackageReport, PackageWriter, ReadError, ReadLimits, read_package,
 };
 use crate::id::{BatchId, OrderId, ProjectName};
 use crate::order::{Address, Country, Currency, LineItem, Order, Unknown};
+use crate::package::{PackageInfo, PackageTotals};
 
 fn decimal(text: &str) -> Decimal {
     text.parse().unwrap()

@@ -87,9 +87,14 @@ impl BatchFlow {
         );
         let mapped = order_of(&record)
             .map_err(|error| error.to_string())
-            .and_then(|order| self.spec.map.map(&order).map_err(|error| error.to_string()));
+            .and_then(|order| {
+                self.spec
+                    .format
+                    .check(&order)
+                    .map_err(|error| error.to_string())
+            });
         let (command, claim) = match mapped {
-            Ok(_) => {
+            Ok(()) => {
                 let claim = Claim::Taken(Member::of(&record));
                 (
                     Command::Claim {

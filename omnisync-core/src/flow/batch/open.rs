@@ -57,7 +57,7 @@ impl BatchFlow {
     }
 
     fn candidates(&self, waiting: Vec<(DateTime<Utc>, OrderId)>) -> Vec<OrderId> {
-        let in_package = usize::try_from(self.spec.write.orders_max).unwrap_or(usize::MAX);
+        let in_package = self.spec.format.orders_max();
         let orders_max = self.policy.orders_max.min(in_package).max(1);
         waiting
             .into_iter()

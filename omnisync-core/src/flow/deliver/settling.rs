@@ -141,16 +141,15 @@ impl Deliver {
         let Ok(order) = order_of(record) else {
             return Ok(None);
         };
-        let mapped = self.spec.map.map(&order).map_err(|error| {
+        let (header, lines) = self.spec.format.record_keys(&order).map_err(|error| {
             PortError::new(ErrorKind::Invalid, "deliver.verdict")
                 .with_detail(format!(
-                    "order {} was packed with another field map than today's: deliver its batch \
-                     with that one",
+                    "order {} was packed in another format than today's: deliver its batch with \
+                     that one",
                     member.order
                 ))
                 .with_source(error)
         })?;
-        let (header, lines) = self.spec.map.record_keys(&mapped);
         let expected = ExpectedRecords {
             order: member.order.clone(),
             header,

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use chrono::DateTime;
-use omnisync_core::dixf::{CompiledMap, FieldMap, PackageInfo, PackageWriter};
+use omnisync_core::dixf::{CompiledMap, FieldMap, PackageWriter};
 use omnisync_core::id::{BatchId, ProjectName};
 use omnisync_core::order::{Address, Country, Currency, LineItem, Order, Unknown};
+use omnisync_core::package::PackageInfo;
 use omnisync_core::port::RecordKey;
 use rust_decimal::Decimal;
 
