@@ -1,14 +1,23 @@
 //! Faults at port calls: the seam that every decorator shares, and plans that decide where.
 //!
 //! A [`Seam`] numbers the calls of all ports that it wraps and asks one [`Interceptor`] before
-//! and after each. Journals, fault plans, the crash explorer and a simulator's scheduler are all
-//! interceptors.
+//! and after each. Journals, fault plans, the crash explorer and the simulator's scheduler are
+//! all interceptors. An [`Observer`] sees what really happened at the ports, whatever their
+//! callers were told.
 
+mod distortion;
 mod intercepted;
+mod observer;
 mod plan;
+mod seam;
+mod subject;
 
-pub use intercepted::{Intercepted, Seam};
+pub use distortion::Distortion;
+pub use intercepted::Intercepted;
+pub use observer::{Observer, Seen};
 pub use plan::{Fault, FaultPlan};
+pub use seam::Seam;
+pub use subject::Subject;
 
 use std::fmt;
 
@@ -22,8 +31,8 @@ pub struct Call {
     pub number: u64,
     /// Port and operation, such as `state_store.write`: the operation that errors name.
     pub operation: &'static str,
-    /// What the call is about, for people: a key, a blob name, an execution id.
-    pub subject: String,
+    /// What the call is about.
+    pub subject: Subject,
 }
 
 impl Call {
@@ -56,6 +65,9 @@ pub enum Verdict {
     Fail(PortError),
     /// Never return: the worker is dead. Whoever runs it drops the future.
     Crash,
+    /// Go on, but not as the caller meant it. Only before the call; where an operation cannot be
+    /// distorted so, it goes on undisturbed.
+    Distort(Distortion),
 }
 
 /// How an effect ended.

@@ -103,7 +103,7 @@ impl Interceptor for Journal {
             None => Verdict::Proceed,
         };
         match &verdict {
-            Verdict::Proceed => {}
+            Verdict::Proceed | Verdict::Distort(_) => {}
             Verdict::Fail(error) => self.settle(call, Fate::FailedBefore(error.kind())),
             Verdict::Crash => self.settle(call, Fate::CrashedBefore),
         }
@@ -116,8 +116,8 @@ impl Interceptor for Journal {
             None => Verdict::Proceed,
         };
         let fate = match (&verdict, effect) {
-            (Verdict::Proceed, Effect::Done) => Fate::Done,
-            (Verdict::Proceed, Effect::Refused(kind)) => Fate::Refused(kind),
+            (Verdict::Proceed | Verdict::Distort(_), Effect::Done) => Fate::Done,
+            (Verdict::Proceed | Verdict::Distort(_), Effect::Refused(kind)) => Fate::Refused(kind),
             (Verdict::Fail(error), _) => Fate::LostAck(error.kind()),
             (Verdict::Crash, _) => Fate::CrashedAfter,
         };

@@ -13,4 +13,6 @@ pub mod journal;
 
 pub mod contract;
 
+pub mod sim;
+
 pub mod generate;

@@ -1,0 +1,89 @@
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::Serialize;
+use thiserror::Error;
+
+use super::run::Ran;
+use super::tape::Tape;
+use super::violation::Violation;
+
+/// What an exploration did.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Report {
+    /// Runs of every kind.
+    pub runs: u64,
+    /// Runs whose choices were drawn from a seed.
+    pub seeds: u64,
+    /// Port calls.
+    pub port_calls: u64,
+    /// Faults.
+    pub faults: u64,
+    /// Simulated time in milliseconds.
+    pub simulated_ms: u64,
+    /// Runs that were made a second time to see that they are the same.
+    pub repeated: u64,
+    /// What happened in some run.
+    pub marks: BTreeSet<&'static str>,
+}
+
+impl Report {
+    pub(super) fn add(&mut self, ran: &Ran) {
+        self.runs += 1;
+        self.port_calls += ran.calls;
+        self.faults += ran.faults;
+        self.simulated_ms += ran.simulated_ms;
+        self.marks.extend(&ran.marks);
+    }
+
+    /// Adds another exploration.
+    pub fn merge(&mut self, other: &Self) {
+        self.runs += other.runs;
+        self.seeds += other.seeds;
+        self.port_calls += other.port_calls;
+        self.faults += other.faults;
+        self.simulated_ms += other.simulated_ms;
+        self.repeated += other.repeated;
+        self.marks.extend(&other.marks);
+    }
+
+    /// Which of `expected` never happened.
+    pub fn missed<'m>(&self, expected: &[&'m str]) -> Vec<&'m str> {
+        expected
+            .iter()
+            .filter(|mark| !self.marks.contains(**mark))
+            .copied()
+            .collect()
+    }
+}
+
+/// A run that broke a promise, made as short as it could be.
+#[derive(Debug, Clone, Error)]
+#[error(
+    "{violation}\nscenario {scenario}, run {run}, tape {tape}{}",
+    Story(story)
+)]
+pub struct Counterexample {
+    /// The scenario.
+    pub scenario: String,
+    /// What was broken.
+    pub violation: Violation,
+    /// The run: replay it to see it again.
+    pub tape: Tape,
+    /// The tape before it was shortened.
+    pub original: Tape,
+    /// Which run of the exploration it was, beginning with 1.
+    pub run: u64,
+    /// Every call of the run, one a line.
+    pub story: Vec<String>,
+    /// What was explored up to there.
+    pub report: Report,
+}
+
+struct Story<'s>(&'s [String]);
+
+impl fmt::Display for Story<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|line| write!(f, "\n  {line}"))
+    }
+}
