@@ -4,9 +4,11 @@ mod disk;
 mod engine;
 mod execution;
 mod importing;
+mod log;
 mod options;
 mod tables;
 
+pub use log::ImportedOrder;
 pub use options::{ErpFault, FakeErpOptions, OrderFailure};
 pub use tables::{ErpTables, HeaderRow, LineRow};
 
@@ -30,7 +32,8 @@ use execution::Outcome;
 /// imports headers before lines into the [tables](ErpTables) of its one company, checks required
 /// fields and keys, runs one import of a project at a time, and tells the fate of every record.
 /// On demand it fails orders, is slow, loses answers or whole imports, and says words that nobody
-/// knows.
+/// knows. It takes packages of a [`PlainFormat`](super::PlainFormat) by the same rules, but there
+/// no field is required.
 ///
 /// Records stand for themselves: an order whose header was taken and whose lines were refused is
 /// a half order. A record that comes again overwrites its row, and the row counts it.
@@ -165,6 +168,13 @@ impl FakeErp {
     /// A copy of the tables as they are now.
     pub fn tables(&self) -> ErpTables {
         self.lock().tables.clone()
+    }
+
+    /// What the imports did with each order, in the order in which they ended, without the
+    /// first `skipped` entries: a reader that remembers how many it has seen gets the new ones.
+    pub fn imports_since(&self, skipped: usize) -> Vec<ImportedOrder> {
+        let inner = self.lock();
+        inner.log.get(skipped..).unwrap_or_default().to_vec()
     }
 
     /// How often a package was taken since this ERP was made or opened.

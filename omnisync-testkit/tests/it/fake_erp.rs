@@ -3,8 +3,10 @@
 mod contract;
 mod durable;
 mod importing;
+mod log;
 mod misbehaving;
 mod packages;
+mod plain;
 mod submitting;
 
 use std::collections::BTreeMap;

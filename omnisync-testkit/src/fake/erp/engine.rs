@@ -11,6 +11,7 @@ use omnisync_core::port::{ImportStatus, RepeatedExecution, ResultsPage, SubmitRe
 use super::disk::Disk;
 use super::execution::{Execution, Kept, Outcome, Stage, parse_word};
 use super::importing;
+use super::log::{ImportedOrder, orders_of};
 use super::options::{ErpFault, FakeErpOptions, OrderFailure};
 use super::tables::ErpTables;
 
@@ -22,6 +23,8 @@ pub(super) struct Inner {
     pub(super) options: FakeErpOptions,
     pub(super) executions: BTreeMap<ExecutionId, Execution>,
     pub(super) tables: ErpTables,
+    /// What the imports did with each order.
+    pub(super) log: Vec<ImportedOrder>,
     pub(super) failures: HashMap<String, VecDeque<OrderFailure>>,
     pub(super) silent: HashSet<String>,
     pub(super) words: BTreeMap<ExecutionId, String>,
@@ -45,6 +48,7 @@ impl Inner {
             options,
             executions: BTreeMap::new(),
             tables: ErpTables::default(),
+            log: Vec::new(),
             failures: HashMap::new(),
             silent: HashSet::new(),
             words: BTreeMap::new(),
@@ -66,6 +70,7 @@ impl Inner {
         for file in outcomes {
             let outcome = disk.load_outcome(&file.path)?;
             self.tables.apply(file.execution, &outcome.records);
+            self.log.extend(orders_of(file.execution, &outcome.records));
             self.packages = self.packages.max(file.package);
             self.ends = self.ends.max(file.end);
             let stage = Stage::Ended {
@@ -251,6 +256,7 @@ impl Inner {
         };
         self.ends = end;
         self.tables.apply(id, &outcome.records);
+        self.log.extend(orders_of(id, &outcome.records));
         let status = parse_word(&outcome.status);
         let outcome = Arc::new(outcome);
         let kept = match path {

@@ -6,14 +6,16 @@ use async_trait::async_trait;
 use omnisync_core::id::{ExecutionId, ProjectName};
 use omnisync_core::port::{ErpImporter, RecordKey, RepeatedExecution};
 use omnisync_testkit::contract::{ErpImporterFixture, ErpPackage, ErpRow};
-use omnisync_testkit::fake::{FakeErp, FakeErpOptions};
+use omnisync_testkit::fake::{FakeErp, FakeErpOptions, OrderFailure, PlainFormat};
 use tempfile::TempDir;
 
 use super::by_hand;
-use super::packages::{blank_order, lenient, order_with, package_by};
+use super::packages::{blank_order, lenient, order_with, package_by, plain_package};
 
 struct Erp {
     options: FakeErpOptions,
+    /// Its packages are plain.
+    plain: bool,
     /// `None` for an ERP in memory.
     folder: Option<TempDir>,
     alive: Mutex<FakeErp>,
@@ -24,7 +26,15 @@ impl Erp {
         Self {
             alive: Mutex::new(FakeErp::new(options.clone())),
             options,
+            plain: false,
             folder: None,
+        }
+    }
+
+    fn of_plain_packages(options: FakeErpOptions) -> Self {
+        Self {
+            plain: true,
+            ..Self::in_memory(options)
         }
     }
 
@@ -33,6 +43,7 @@ impl Erp {
         Self {
             alive: Mutex::new(FakeErp::open(folder.path(), options.clone()).unwrap()),
             options,
+            plain: false,
             folder: Some(folder),
         }
     }
@@ -71,7 +82,15 @@ impl ErpImporterFixture for Erp {
                 }
             })
             .collect();
-        let (content, keys) = package_by(lenient(), &orders);
+        let (content, keys) = if self.plain {
+            for row in rows.iter().filter(|row| row.refused) {
+                let failure = OrderFailure::data("No such customer.");
+                self.erp().fail_order(&row.order, failure);
+            }
+            plain_package(&orders)
+        } else {
+            package_by(lenient(), &orders)
+        };
         let records = rows.iter().zip(keys);
         let records = records
             .flat_map(|(row, keys)| keys.into_iter().map(|key| (key, row.refused)))
@@ -93,16 +112,21 @@ impl ErpImporterFixture for Erp {
             entity: entity.to_owned(),
             columns: vec![(column.to_owned(), value.to_owned())],
         };
-        let headers = tables.imports().into_iter().map(|(order, imports)| {
+        let (header, line) = if self.plain {
             (
-                key("Sales order headers V2", "SALESORDERNUMBER", order),
-                imports,
+                (PlainFormat::HEADERS, PlainFormat::HEADER_KEY),
+                (PlainFormat::LINES, PlainFormat::LINE_KEY),
             )
-        });
-        let lines = tables
-            .line_imports()
-            .into_iter()
-            .map(|(line, imports)| (key("Sales order lines V2", "INVENTORYLOTID", line), imports));
+        } else {
+            (
+                ("Sales order headers V2", "SALESORDERNUMBER"),
+                ("Sales order lines V2", "INVENTORYLOTID"),
+            )
+        };
+        let headers = tables.imports().into_iter();
+        let headers = headers.map(|(order, imports)| (key(header.0, header.1, order), imports));
+        let lines = tables.line_imports().into_iter();
+        let lines = lines.map(|(value, imports)| (key(line.0, line.1, value), imports));
         headers.chain(lines).collect()
     }
 }
@@ -124,6 +148,12 @@ mod in_a_folder {
     use super::*;
 
     omnisync_testkit::erp_importer_contract!(fixture = Erp::in_folder(by_hand()));
+}
+
+mod of_plain_packages {
+    use super::*;
+
+    omnisync_testkit::erp_importer_contract!(fixture = Erp::of_plain_packages(by_hand()));
 }
 
 mod returning_the_existing {

@@ -5,8 +5,9 @@ use chrono::DateTime;
 use omnisync_core::dixf::{CompiledMap, FieldMap, PackageWriter};
 use omnisync_core::id::{BatchId, ProjectName};
 use omnisync_core::order::{Address, Country, Currency, LineItem, Order, Unknown};
-use omnisync_core::package::PackageInfo;
+use omnisync_core::package::{PackageFormat, PackageInfo};
 use omnisync_core::port::RecordKey;
+use omnisync_testkit::fake::PlainFormat;
 use rust_decimal::Decimal;
 
 use super::order_id;
@@ -67,14 +68,7 @@ pub(crate) fn lenient() -> FieldMap {
 /// A package and the keys of its records, order by order.
 pub(crate) fn package_by(map: FieldMap, orders: &[Order]) -> (Bytes, Vec<Vec<RecordKey>>) {
     let map: CompiledMap = map.compile().unwrap();
-    let info = PackageInfo {
-        definition_group: ProjectName::new("Sales orders").unwrap(),
-        description: "test".to_owned(),
-        batch_id: BatchId::from_hash([1; 16]),
-        created_at: DateTime::UNIX_EPOCH,
-        exported_by: "test".to_owned(),
-    };
-    let mut writer = PackageWriter::new(Vec::new(), &map, info).unwrap();
+    let mut writer = PackageWriter::new(Vec::new(), &map, info()).unwrap();
     let mut keys = Vec::new();
     for order in orders {
         let mapped = map.map(order).unwrap();
@@ -84,6 +78,30 @@ pub(crate) fn package_by(map: FieldMap, orders: &[Order]) -> (Bytes, Vec<Vec<Rec
     }
     let (content, _) = writer.finish().unwrap();
     (content.into(), keys)
+}
+
+/// The same in the plain form.
+pub(crate) fn plain_package(orders: &[Order]) -> (Bytes, Vec<Vec<RecordKey>>) {
+    let format = PlainFormat::default();
+    let mut builder = format.begin(info()).unwrap();
+    let mut keys = Vec::new();
+    for order in orders {
+        let (header, lines) = format.record_keys(order).unwrap();
+        keys.push([header].into_iter().chain(lines).collect());
+        builder.append(order).unwrap();
+    }
+    let (content, _) = builder.finish().unwrap();
+    (content, keys)
+}
+
+pub(crate) fn info() -> PackageInfo {
+    PackageInfo {
+        definition_group: ProjectName::new("Sales orders").unwrap(),
+        description: "test".to_owned(),
+        batch_id: BatchId::from_hash([1; 16]),
+        created_at: DateTime::UNIX_EPOCH,
+        exported_by: "test".to_owned(),
+    }
 }
 
 /// A package of orders with one line each.
