@@ -74,16 +74,12 @@ impl Odometer {
     }
 
     fn choose(&mut self, position: usize, bound: u32) -> u32 {
-        match self.digits.get(position) {
-            Some((choice, seen)) => {
-                self.slipped |= *seen != bound;
-                (*choice).min(bound.saturating_sub(1))
-            }
-            None => {
-                self.digits.push((0, bound));
-                0
-            }
-        }
+        let Some((choice, seen)) = self.digits.get(position) else {
+            self.digits.push((0, bound));
+            return 0;
+        };
+        self.slipped |= *seen != bound;
+        (*choice).min(bound.saturating_sub(1))
     }
 }
 

@@ -72,7 +72,7 @@ pub(super) fn run(scenario: &dyn Scenario, mode: Mode, verbose: bool) -> Ran {
         let detail = "a choice had another bound than the same choice before";
         state
             .violation
-            .get_or_insert(Violation::new("I-X4", detail));
+            .get_or_insert_with(|| Violation::new("I-X4", detail));
     }
     let (mode, taken) = choices.into_parts();
     Ran {

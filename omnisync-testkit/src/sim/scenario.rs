@@ -77,6 +77,9 @@ pub trait Play: Send {
     fn unrest(&mut self) -> Option<Violation>;
 
     /// Checks the end.
+    ///
+    /// # Errors
+    /// The first promise that was broken.
     fn audit(&mut self) -> Result<(), Violation>;
 }
 
@@ -85,7 +88,8 @@ pub trait Play: Send {
 pub trait Worker: Send {
     /// One round of what it does. It may await nothing but ports and the clock of the run.
     ///
-    /// After an error the worker rests, at least as long as the error asks.
+    /// # Errors
+    /// Whatever the ports said. The worker rests then, at least as long as the error asks.
     async fn round(&mut self) -> Result<(), PortError>;
 }
 

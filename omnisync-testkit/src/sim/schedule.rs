@@ -104,7 +104,7 @@ impl Schedule {
             );
             state
                 .violation
-                .get_or_insert(Violation::new("I-X5", detail));
+                .get_or_insert_with(|| Violation::new("I-X5", detail));
         }
     }
 

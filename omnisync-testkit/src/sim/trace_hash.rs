@@ -37,7 +37,9 @@ mod tests {
 
     fn hash(texts: &[&str]) -> u64 {
         let mut hash = TraceHash::new();
-        texts.iter().for_each(|text| hash.text(text));
+        for text in texts {
+            hash.text(text);
+        }
         hash.value()
     }
 
