@@ -14,3 +14,5 @@ pub mod journal;
 pub mod contract;
 
 pub mod generate;
+
+pub mod zoo;
