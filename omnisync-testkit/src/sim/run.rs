@@ -233,6 +233,7 @@ impl Executor {
                 continue;
             };
             task.rounds_left -= 1;
+            self.sim.shared.lock().rounds += 1;
             task.woken.0.store(true, Ordering::SeqCst);
             task.state = TaskState::Busy(Box::pin(async move {
                 let ended = worker.round().await;

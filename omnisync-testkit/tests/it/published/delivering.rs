@@ -91,7 +91,7 @@ fn a_submission_whose_answer_was_lost_is_imported_twice() {
         .iter()
         .filter(|entry| entry.call.operation == "erp_importer.submit");
     let executions: Vec<ExecutionId> = submitted
-        .map(|entry| entry.call.subject.parse().unwrap())
+        .map(|entry| entry.call.subject.to_string().parse().unwrap())
         .collect();
     assert_ne!(executions[0], executions[1]);
     world.erp.finish(executions[0]).unwrap();
