@@ -215,7 +215,11 @@ impl Deliver {
             let delay = error.retry_after().unwrap_or(backoff);
             let waits_for = format!("the ERP ({})", error.kind());
             let until = self.worker.after(delay);
-            return self.wait(batch, waits_for, until, Attempt::Failed).await;
+            // Where the wait cannot be stored, whoever runs the flow has to know of it.
+            return self
+                .wait(batch, waits_for, until, Attempt::Failed)
+                .await
+                .map_err(|unsaved| unsaved.no_sooner(error.retry_after()));
         }
         let refused = matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge);
         let refusals = batch.record.futile_attempts.saturating_add(1);
