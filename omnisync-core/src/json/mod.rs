@@ -29,4 +29,4 @@ pub use pointer::Pointer;
 pub use reader::{Limits, parse};
 pub use value::{Json, Value};
 
-pub(crate) use reader::split_array;
+pub(crate) use reader::{parse_checked, split_array};

@@ -19,7 +19,11 @@ pub struct Revision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,
     /// When the order system recorded this version; ignored where a number decides.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::instant::option"
+    )]
     pub time: Option<DateTime<Utc>>,
 }
 
