@@ -13,11 +13,10 @@ use crate::event::parse_utc;
 const TEXT_BYTES_MAX: usize = 30;
 
 pub(crate) fn serialize<S: Serializer>(at: &DateTime<Utc>, to: S) -> Result<S::Ok, S::Error> {
-    let mut text = Text::default();
-    if text.write(at.naive_utc()).is_some() {
-        return to.serialize_str(text.as_str());
+    match Text::of(at.naive_utc()) {
+        Some(text) => to.serialize_str(text.as_str()),
+        None => at.serialize(to),
     }
-    at.serialize(to)
 }
 
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<DateTime<Utc>, D::Error> {
@@ -68,7 +67,7 @@ impl Visitor<'_> for InstantVisitor {
     }
 }
 
-/// The text of a point in time, as it grows.
+/// The text of a point in time.
 #[derive(Default)]
 struct Text {
     bytes: [u8; TEXT_BYTES_MAX],
@@ -77,55 +76,60 @@ struct Text {
 
 impl Text {
     /// `None` for years that do not have four digits, and for leap seconds.
-    fn write(&mut self, at: NaiveDateTime) -> Option<()> {
+    fn of(at: NaiveDateTime) -> Option<Self> {
         let year = u32::try_from(at.year())
             .ok()
             .filter(|year| *year <= 9_999)?;
-        let nanos = at.nanosecond();
-        self.digits(year, 4)?;
-        for (mark, part) in [
-            (b'-', at.month()),
-            (b'-', at.day()),
-            (b'T', at.hour()),
-            (b':', at.minute()),
-            (b':', at.second()),
-        ] {
-            self.byte(mark)?;
-            self.digits(part, 2)?;
-        }
+        let (date, time) = (at.date(), at.time());
+        let [y1, y2] = two_digits(year / 100);
+        let [y3, y4] = two_digits(year % 100);
+        let [m1, m2] = two_digits(date.month());
+        let [d1, d2] = two_digits(date.day());
+        let [h1, h2] = two_digits(time.hour());
+        let [n1, n2] = two_digits(time.minute());
+        let [s1, s2] = two_digits(time.second());
+        let seconds = [
+            y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2,
+        ];
+        let mut text = Self::default();
+        text.push(&seconds);
         // As many digits as are needed, by threes.
-        let (fraction, places) = match nanos {
-            0 => (0, 0),
+        let nanos = time.nanosecond();
+        let places = match nanos {
+            0 => 0,
             1_000_000_000.. => return None,
-            nanos if nanos % 1_000_000 == 0 => (nanos / 1_000_000, 3),
-            nanos if nanos % 1_000 == 0 => (nanos / 1_000, 6),
-            nanos => (nanos, 9),
+            nanos if nanos % 1_000_000 == 0 => 3,
+            nanos if nanos % 1_000 == 0 => 6,
+            _ => 9,
         };
         if places > 0 {
-            self.byte(b'.')?;
-            self.digits(fraction, places)?;
+            text.push(b".");
+            for place in 0..places {
+                let [_, digit] = two_digits(nanos / 10_u32.pow(8 - place) % 10);
+                text.push(&[digit]);
+            }
         }
-        self.byte(b'Z')
+        text.push(b"Z");
+        Some(text)
     }
 
-    fn digits(&mut self, value: u32, places: u32) -> Option<()> {
-        for place in (0..places).rev() {
-            let digit = u8::try_from(value / 10_u32.pow(place) % 10).ok()?;
-            self.byte(b'0' + digit)?;
+    fn push(&mut self, bytes: &[u8]) {
+        let end = self.length + bytes.len();
+        if let Some(free) = self.bytes.get_mut(self.length..end) {
+            free.copy_from_slice(bytes);
+            self.length = end;
         }
-        Some(())
-    }
-
-    fn byte(&mut self, byte: u8) -> Option<()> {
-        *self.bytes.get_mut(self.length)? = byte;
-        self.length += 1;
-        Some(())
     }
 
     fn as_str(&self) -> &str {
         let written = self.bytes.get(..self.length).unwrap_or_default();
         std::str::from_utf8(written).unwrap_or_default()
     }
+}
+
+/// The digits of a number below a hundred.
+fn two_digits(value: u32) -> [u8; 2] {
+    [value / 10, value % 10].map(|digit| b'0' + u8::try_from(digit).unwrap_or_default())
 }
 
 #[cfg(test)]
