@@ -45,6 +45,7 @@ impl OrderHead {
             revision: Revision,
             content_hash: Sha256,
             claim_generation: u32,
+            #[serde(with = "crate::instant")]
             waiting_since: DateTime<Utc>,
             #[serde(borrow)]
             oms_event: &'a RawValue,

@@ -309,8 +309,12 @@ fn page(
         .by_ref()
         .take(size)
         .map(|document| Document {
-            body: document.body.clone().filter(|_| query.bodies),
-            ..document.clone()
+            key: document.key.clone(),
+            state: document.state.clone(),
+            due_at: document.due_at,
+            expires_at: document.expires_at,
+            body: document.body.as_ref().filter(|_| query.bodies).cloned(),
+            etag: document.etag.clone(),
         })
         .collect();
     let more = matching.next().is_some();
