@@ -19,6 +19,15 @@ use crate::port::{BlobStage, ErpImporter, ImportStatus, StateStore, Submission};
 /// Unfinished batches that a run looks at.
 const BATCHES_EXAMINED_MAX: usize = 1_000;
 
+/// What a failure means for the project's slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// The ERP has the import, or may have it: no other may begin.
+    Keep,
+    /// The ERP certainly has nothing of it: others may go first.
+    Leave,
+}
+
 /// Submits staged packages, oldest first and one at a time per project, and settles every order
 /// from the import's own results.
 #[derive(Debug)]
@@ -120,7 +129,7 @@ impl Deliver {
         match self.erp.status(ExecutionId::from(id)).await {
             Ok(ImportStatus::NotSubmitted) => {}
             Ok(_) => return self.submitted(batch).await,
-            Err(error) => return self.wait_after(batch, error).await,
+            Err(error) => return self.wait_after(batch, error, Slot::Keep).await,
         }
         let package = batch.record.package.clone().ok_or_else(|| {
             PortError::new(ErrorKind::Corrupt, "deliver.submit").with_detail(format!(
@@ -135,10 +144,10 @@ impl Deliver {
                     .advance(batch, BatchCommand::Restage, Delivered::Restaged)
                     .await;
             }
-            Err(error) => return self.fail(batch, error).await,
+            Err(error) => return self.fail(batch, error, Slot::Leave).await,
         };
         if read.receipt.sha256 != package.sha256 {
-            return self.fail(batch, altered(&package)).await;
+            return self.fail(batch, altered(&package), Slot::Leave).await;
         }
         let submission = Submission {
             execution: id.into(),
@@ -152,7 +161,8 @@ impl Deliver {
         match self.erp.submit(submission).await {
             Ok(_) => self.submitted(batch).await,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => self.submitted(batch).await,
-            Err(error) => self.wait_after(batch, error).await,
+            // What the ERP refuses for good it did not take.
+            Err(error) => self.wait_after(batch, error, Slot::Leave).await,
         }
     }
 
@@ -176,7 +186,7 @@ impl Deliver {
         let execution = ExecutionId::from(batch.record.id);
         let status = match self.erp.status(execution).await {
             Ok(status) => status,
-            Err(error) => return self.wait_after(batch, error).await,
+            Err(error) => return self.wait_after(batch, error, Slot::Keep).await,
         };
         let now = self.worker.now();
         let age = now - batch.record.submitted_at.unwrap_or(now);
@@ -207,6 +217,7 @@ impl Deliver {
         &self,
         batch: Stored<BatchRecord>,
         error: PortError,
+        slot: Slot,
     ) -> Result<DeliverOutcome, PortError> {
         if error.is_transient() || error.kind() == ErrorKind::Conflict {
             note_failure(&batch.record, &error);
@@ -228,7 +239,7 @@ impl Deliver {
             let detail = error.to_string();
             return self.settle_with(batch, Ruling::Refused { detail }).await;
         }
-        self.fail(batch, error).await
+        self.fail(batch, error, slot).await
     }
 
     /// Lets go of the batch and reports the error: somebody has to repair something. Whoever
@@ -237,10 +248,10 @@ impl Deliver {
         &self,
         batch: Stored<BatchRecord>,
         error: PortError,
+        slot: Slot,
     ) -> Result<DeliverOutcome, PortError> {
         note_failure(&batch.record, &error);
         let id = batch.record.id;
-        let is_in_erp = batch.record.state != BatchState::Staged;
         let attempt = batch.record.attempts.saturating_add(1);
         let delay = self.policy.retry.delay(attempt, self.worker.ids.jitter());
         let until = self.worker.after(delay);
@@ -252,7 +263,7 @@ impl Deliver {
         if waiting.step == Delivered::Elsewhere {
             return Ok(waiting);
         }
-        if !is_in_erp && !error.is_transient() {
+        if slot == Slot::Leave && !error.is_transient() {
             self.repository
                 .vacate(&self.spec.project, id, self.worker.now())
                 .await?;

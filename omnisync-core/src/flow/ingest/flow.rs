@@ -105,6 +105,7 @@ impl Ingest {
             spans.push(first..events.len());
         }
         let mut intakes = self.accept_each(events).await.into_iter();
+        outcome.paused_until = self.breaker().blocked_until(self.worker.now());
         let mut settlements = Vec::with_capacity(spans.len());
         for (delivery, span) in received.deliveries.iter().zip(spans) {
             let fates: Vec<Intaken> = intakes.by_ref().take(span.len()).collect();

@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
-use omnisync_core::error::PortError;
+use omnisync_core::error::{ErrorKind, PortError};
 use omnisync_core::flow::{
     BatchFlow, BatchStep, Deliver, DeliverPolicy, Delivered, Ingest, IngestPolicy, PackageSpec,
     Retention, Sweep, Worker as FlowWorker,
@@ -131,6 +131,7 @@ fn project() -> ProjectName {
 #[derive(Debug)]
 pub struct Pipeline {
     source: Arc<dyn EventSource>,
+    clock: Arc<dyn Clock>,
     ingest: Ingest,
     batch: BatchFlow,
     deliver: Deliver,
@@ -142,6 +143,7 @@ pub struct Pipeline {
 impl Pipeline {
     /// All flows over `ports`.
     pub fn new(ports: Ports, policies: &PipelinePolicies) -> Self {
+        let clock = Arc::clone(&ports.clock);
         let worker = FlowWorker::new(ports.worker, ports.clock, ports.ids)
             .with_retention(policies.retention.unwrap_or_default());
         let store = || Arc::clone(&ports.store);
@@ -169,6 +171,7 @@ impl Pipeline {
                 .retention
                 .map(|_| Retention::new(store(), stage(), worker)),
             source: ports.source,
+            clock,
             sim: ports.sim,
         }
     }
@@ -176,8 +179,11 @@ impl Pipeline {
     async fn take_in(&self) -> Result<(), PortError> {
         for _ in 0..PORTIONS_MAX {
             let outcome = self.ingest.run_once(&*self.source).await?;
-            if outcome.paused_until.is_some() {
+            if let Some(until) = outcome.paused_until {
                 self.sim.mark("breaker open");
+                let pause = (until - self.clock.now()).to_std().unwrap_or_default();
+                let paused = PortError::new(ErrorKind::Unavailable, "ingest.pause");
+                return Err(paused.with_retry_after(pause));
             }
             if outcome.received == 0 {
                 break;
