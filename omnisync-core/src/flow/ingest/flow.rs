@@ -294,7 +294,10 @@ impl Ingest {
             .map(|(delivery, disposition, fates)| settle_one(source, delivery, disposition, fates))
             .collect();
         let settled: Vec<_> = stream::iter(calls).buffered(concurrency).collect().await;
-        let mut broken = None;
+        let mut broken: Option<PortError> = None;
+        // Whoever hears of one error has to respect what all of them asked for.
+        let pause = outcome.paused_until.map(|until| until - self.worker.now());
+        let mut patience = pause.and_then(|pause| pause.to_std().ok());
         for (delivery, disposition, fates, settled) in settled {
             let settled = match settled {
                 Ok(settled) => settled,
@@ -304,6 +307,7 @@ impl Ingest {
                     continue;
                 }
                 Err(error) => {
+                    patience = patience.max(error.retry_after());
                     broken.get_or_insert(error);
                     continue;
                 }
@@ -316,7 +320,7 @@ impl Ingest {
             }
         }
         match broken {
-            Some(error) => Err(error),
+            Some(error) => Err(error.no_sooner(patience)),
             None => Ok(outcome),
         }
     }
