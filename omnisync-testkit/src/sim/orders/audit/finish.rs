@@ -6,11 +6,11 @@ use omnisync_core::batch::BatchState;
 use omnisync_core::flow::Explain;
 use omnisync_core::id::OrderId;
 use omnisync_core::order::StateName;
-use omnisync_core::policy::BatchPolicy;
 use omnisync_core::port::StateStore;
 use rust_decimal::Decimal;
 
 use super::super::super::violation::Violation;
+use super::super::host::PipelinePolicies;
 use super::super::workload::{PlannedOrder, Twist};
 use super::view::OrderView;
 use super::{Auditor, Books, Finish};
@@ -68,7 +68,11 @@ impl Auditor {
                 .filter_map(|(id, _)| OrderId::new(id).ok())
                 .collect()
         };
-        let explain = Explain::new(Arc::clone(store), BatchPolicy::default());
+        if waiting.is_empty() {
+            return;
+        }
+        let policy = PipelinePolicies::default().batch;
+        let explain = Explain::new(Arc::clone(store), policy);
         for order in waiting {
             let told = crate::crash::run(explain.order(&order));
             let explained = matches!(
