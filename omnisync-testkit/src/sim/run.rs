@@ -157,14 +157,14 @@ impl Executor {
     fn draw_profile(&mut self) {
         let mut state = self.sim.shared.lock();
         self.fair = state.choices.choose(2, About::Custom) == 0;
-        state.faults_left = match state.choices.choose(ALLOWANCES, About::World) {
+        state.faults_left = match state.choices.choose(ALLOWANCES, About::Profile) {
             0 => FAULTS_MAX,
             some => some,
         };
-        if state.choices.choose(2, About::World) == 1 {
+        if state.choices.choose(2, About::Profile) == 1 {
             state.kinds = 0;
             for kind in FaultKind::ALL {
-                if state.choices.choose(2, About::World) == 1 {
+                if state.choices.choose(2, About::Profile) == 1 {
                     state.kinds |= kind.bit();
                 }
             }

@@ -141,13 +141,14 @@ impl<'s> Explorer<'s> {
         self.batch(count, &mode)
     }
 
-    /// Every tape there is, depth first, and no more than `runs_max`. On one thread.
+    /// Every run there is with up to `faults_max` faults, depth first, and no more than
+    /// `runs_max`. On one thread.
     ///
     /// # Errors
     /// The first run that breaks a promise.
-    pub fn tapes(&self, runs_max: u64) -> Result<Report, Box<Counterexample>> {
+    pub fn tapes(&self, faults_max: u32, runs_max: u64) -> Result<Report, Box<Counterexample>> {
         let mut report = Report::default();
-        let mut next = Some(Odometer::default());
+        let mut next = Some(Odometer::new(faults_max));
         while let Some(odometer) = next.take().filter(|_| report.runs < runs_max) {
             let ran = run(self.scenario, Mode::Odometer(odometer), false);
             report.add(&ran);
