@@ -1,5 +1,7 @@
 //! The simulator, on toys: small systems with one bug each, or none.
 
+mod distorting;
+mod kit;
 mod walking;
 
 use std::fmt;
