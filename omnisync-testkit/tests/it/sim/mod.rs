@@ -1,7 +1,9 @@
 //! The simulator, on toys: small systems with one bug each, or none.
 
+mod counter;
 mod distorting;
 mod kit;
+mod repeating;
 mod walking;
 
 use std::fmt;
