@@ -128,11 +128,15 @@ impl Schedule {
             }
             FaultKind::Throttle => self.throttle(dice, call),
             FaultKind::ClockStep => {
+                let step = pick(&CLOCK_STEPS, dice).copied().unwrap_or_default();
                 let mut state = self.sim.shared.lock();
                 let worker = state.worker;
                 state.hash.number(dice.into());
+                if step > 0 {
+                    // By its own clock it may have waited long enough now.
+                    state.waits.retain(|wait| wait.worker != worker);
+                }
                 drop(state);
-                let step = pick(&CLOCK_STEPS, dice).copied().unwrap_or_default();
                 if let Some(clock) = self.sim.shared.clocks.get(worker) {
                     clock.step(step);
                 }

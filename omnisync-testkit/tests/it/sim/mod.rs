@@ -2,6 +2,7 @@
 
 mod counter;
 mod distorting;
+mod judging;
 mod kit;
 mod repeating;
 mod walking;
