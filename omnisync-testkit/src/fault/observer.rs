@@ -12,7 +12,8 @@ use super::Call;
 /// Watches what really happens at the ports of a [`Seam`](super::Seam).
 pub trait Observer: fmt::Debug + Send + Sync + 'static {
     /// Called right after an effect, before its caller hears of it, once for each thing that the
-    /// port did. Lost acknowledgements hide nothing from an observer.
+    /// port did. Lost acknowledgements hide nothing from an observer. What has an effect is shown
+    /// as it happened; an answer that was distorted is shown as it was given.
     fn observe(&self, call: &Call, seen: Seen<'_>);
 }
 

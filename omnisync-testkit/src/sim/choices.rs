@@ -9,6 +9,8 @@ use crate::rng::SplitMix64;
 pub(super) enum About {
     /// What happens, and to whom: the scenario's.
     World,
+    /// How much goes wrong and of which kinds. It makes some runs likelier and adds none.
+    Profile,
     /// Whether a worker goes on until it is preempted, instead of taking turns.
     Custom,
     /// Whether something goes wrong at the call with this number.
@@ -51,19 +53,31 @@ pub(super) struct Plan {
     pub(super) preemptions: Vec<u64>,
 }
 
-/// A walk through all tapes, depth first: each position counts up to its bound.
+/// A walk through all runs with up to so many faults, depth first: each position counts up.
+/// Choices that lead to no other run stay as they are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Odometer {
-    /// Choice and bound of each position.
+    /// Digit of each position, and how many there are.
     digits: Vec<(u32, u32)>,
+    faults_max: u32,
+    /// Faults of this run so far.
+    faults: u32,
     /// A bound was not the one seen before: the run is not deterministic.
     pub(super) slipped: bool,
 }
 
 impl Odometer {
+    pub(super) fn new(faults_max: u32) -> Self {
+        Self {
+            faults_max,
+            ..Self::default()
+        }
+    }
+
     /// Turns to the next tape; `None` when all have been seen.
     pub(super) fn advance(mut self, used: usize) -> Option<Self> {
         self.digits.truncate(used);
+        self.faults = 0;
         while let Some((choice, bound)) = self.digits.pop() {
             if choice + 1 < bound {
                 self.digits.push((choice + 1, bound));
@@ -73,13 +87,25 @@ impl Odometer {
         None
     }
 
-    fn choose(&mut self, position: usize, bound: u32) -> u32 {
-        let Some((choice, seen)) = self.digits.get(position) else {
-            self.digits.push((0, bound));
+    fn choose(&mut self, position: usize, bound: u32, about: About) -> u32 {
+        let ways = match about {
+            About::Custom | About::Profile => 1,
+            About::Fault(_) if self.faults == self.faults_max => 1,
+            // All but the highest choice mean that nothing goes wrong.
+            About::Fault(_) => 2,
+            About::World | About::Kind(_) | About::Dice(_) | About::Turn(_) => bound,
+        };
+        let Some((digit, seen)) = self.digits.get(position) else {
+            self.digits.push((0, ways));
             return 0;
         };
-        self.slipped |= *seen != bound;
-        (*choice).min(bound.saturating_sub(1))
+        self.slipped |= *seen != ways;
+        let digit = (*digit).min(ways.saturating_sub(1));
+        if digit == 1 && matches!(about, About::Fault(_)) {
+            self.faults += 1;
+            return bound - 1;
+        }
+        digit
     }
 }
 
@@ -102,7 +128,7 @@ impl Choices {
             Mode::Planned(plan) => plan.choose(bound, about),
             Mode::Random(rng) => rng.below(bound),
             Mode::Replay(tape) => tape.get(position).copied().unwrap_or(0).min(bound - 1),
-            Mode::Odometer(odometer) => odometer.choose(position, bound),
+            Mode::Odometer(odometer) => odometer.choose(position, bound, about),
         };
         self.taken.push(choice);
         choice
@@ -120,7 +146,7 @@ impl Choices {
 impl Plan {
     fn choose(&self, bound: u32, about: About) -> u32 {
         match about {
-            About::World => 0,
+            About::World | About::Profile => 0,
             About::Custom => u32::from(self.unfair),
             About::Fault(call) => {
                 if self.faults.contains_key(&call) {
@@ -189,6 +215,26 @@ mod tests {
             next = odometer.advance(tape.len());
         }
         assert_eq!(seen, [(0, 0), (0, 1), (0, 2), (1, 0)]);
+    }
+
+    #[test]
+    fn the_odometer_makes_faults_up_to_its_allowance_and_no_choice_in_vain() {
+        let mut seen = Vec::new();
+        let mut next = Some(Odometer::new(1));
+        while let Some(odometer) = next {
+            let mut choices = Choices::new(Mode::Odometer(odometer));
+            choices.choose(2, About::Custom);
+            choices.choose(12, About::Profile);
+            for call in 1..=2 {
+                choices.choose(8, About::Fault(call));
+            }
+            let (Mode::Odometer(odometer), tape) = choices.into_parts() else {
+                panic!("another mode");
+            };
+            next = odometer.advance(tape.len());
+            seen.push(tape);
+        }
+        assert_eq!(seen, [[0, 0, 0, 0], [0, 0, 0, 7], [0, 0, 7, 0]]);
     }
 
     #[test]

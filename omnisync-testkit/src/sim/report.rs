@@ -21,7 +21,7 @@ pub struct Report {
     pub faults: u64,
     /// Simulated time in milliseconds.
     pub simulated_ms: u64,
-    /// Runs that were made a second time to see that they are the same.
+    /// Runs that were made a second time to see whether they are the same.
     pub repeated: u64,
     /// What happened in some run.
     pub marks: BTreeSet<&'static str>,
@@ -72,7 +72,8 @@ pub struct Counterexample {
     pub tape: Tape,
     /// The tape before it was shortened.
     pub original: Tape,
-    /// Which run of the exploration it was, beginning with 1.
+    /// Which run of the exploration it was, beginning with 1; 0 for the undisturbed run that
+    /// an exploration begins with.
     pub run: u64,
     /// Every call of the run, one a line.
     pub story: Vec<String>,

@@ -29,7 +29,7 @@ const ERROR_PAUSE: Duration = Duration::from_millis(100);
 const ALLOWANCES: u32 = 12;
 /// Faults of a run that draws no number of its own.
 const FAULTS_MAX: u32 = 64;
-/// Polls without a call after which a worker counts as running in circles.
+/// Polls without any call after which a worker counts as running in circles.
 const IDLE_POLLS_MAX: u32 = 10_000;
 
 /// What a run did.
@@ -125,6 +125,8 @@ struct Executor {
     fair: bool,
     last: usize,
     steps: u64,
+    /// Polls since the last call.
+    idle_polls: u32,
 }
 
 impl Executor {
@@ -135,6 +137,7 @@ impl Executor {
             fair: true,
             last: 0,
             steps: 0,
+            idle_polls: 0,
         }
     }
 
@@ -157,14 +160,14 @@ impl Executor {
     fn draw_profile(&mut self) {
         let mut state = self.sim.shared.lock();
         self.fair = state.choices.choose(2, About::Custom) == 0;
-        state.faults_left = match state.choices.choose(ALLOWANCES, About::World) {
+        state.faults_left = match state.choices.choose(ALLOWANCES, About::Profile) {
             0 => FAULTS_MAX,
             some => some,
         };
-        if state.choices.choose(2, About::World) == 1 {
+        if state.choices.choose(2, About::Profile) == 1 {
             state.kinds = 0;
             for kind in FaultKind::ALL {
-                if state.choices.choose(2, About::World) == 1 {
+                if state.choices.choose(2, About::Profile) == 1 {
                     state.kinds |= kind.bit();
                 }
             }
@@ -302,22 +305,23 @@ impl Executor {
         let TaskState::Busy(future) = &mut task.state else {
             return;
         };
-        {
+        let calls_before = {
             let mut state = self.sim.shared.lock();
             (state.turn, state.dead) = (true, false);
             (state.worker, state.life) = (index, task.life.number);
-        }
+            state.calls
+        };
         let waker = Waker::from(Arc::clone(&task.woken));
-        let mut polls = 0;
         let polled = loop {
             task.woken.0.store(false, Ordering::SeqCst);
             match future.as_mut().poll(&mut Context::from_waker(&waker)) {
                 Poll::Pending => {
                     let state = self.sim.shared.lock();
                     let woken = task.woken.0.load(Ordering::SeqCst);
-                    polls += 1;
+                    self.idle_polls += 1;
                     // A future that woke itself without making its call is polled on.
-                    let again = woken && state.turn && !state.dead && polls < IDLE_POLLS_MAX;
+                    let again =
+                        woken && state.turn && !state.dead && self.idle_polls < IDLE_POLLS_MAX;
                     if !again || state.violation.is_some() {
                         break Poll::Pending;
                     }
@@ -328,9 +332,12 @@ impl Executor {
         let died = {
             let mut state = self.sim.shared.lock();
             state.turn = false;
+            if state.calls > calls_before {
+                self.idle_polls = 0;
+            }
             std::mem::take(&mut state.dead)
         };
-        if polls >= IDLE_POLLS_MAX {
+        if self.idle_polls >= IDLE_POLLS_MAX {
             let detail = format!("{} runs in circles without a call", task.life.name);
             self.sim.violate(Violation::new("I-O12", detail));
         }

@@ -130,13 +130,15 @@ impl Schedule {
             }
             FaultKind::Throttle => self.throttle(dice, call),
             FaultKind::ClockStep => {
+                let step = pick(&CLOCK_STEPS, dice).copied().unwrap_or_default();
                 let mut state = self.sim.shared.lock();
                 let worker = state.worker;
                 state.hash.number(dice.into());
-                // Who looks at a clock that stepped cannot know how long it waited.
-                state.waits.retain(|wait| wait.worker != worker);
+                if step > 0 {
+                    // By its own clock it may have waited long enough now.
+                    state.waits.retain(|wait| wait.worker != worker);
+                }
                 drop(state);
-                let step = pick(&CLOCK_STEPS, dice).copied().unwrap_or_default();
                 if let Some(clock) = self.sim.shared.clocks.get(worker) {
                     clock.step(step);
                 }

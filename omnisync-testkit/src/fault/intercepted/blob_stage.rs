@@ -3,7 +3,9 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use omnisync_core::error::{ErrorKind, PortError};
 use omnisync_core::id::BlobName;
-use omnisync_core::port::{BlobRead, BlobReceipt, BlobStage, BlobStageCapability, ByteStream};
+use omnisync_core::port::{
+    BlobRead, BlobReceipt, BlobStage, BlobStageCapability, ByteStream, byte_stream,
+};
 
 use super::super::{Distortion, Seen, Subject};
 use super::Intercepted;
@@ -19,19 +21,23 @@ impl<P: BlobStage> BlobStage for Intercepted<P> {
         let subject = Subject::Blob(name.clone());
         let (call, distortion) = self.seam.before("blob_stage.put", subject).await?;
         let result = match distortion {
-            Some(Distortion::Partial { .. }) => {
-                let bytes = collect(content).await?;
-                let broken = broken_off(bytes, ErrorKind::Unavailable, "blob_stage.put");
-                self.inner.put(name, broken).await
-            }
-            Some(Distortion::Repeated) => {
-                let bytes = collect(content).await?;
-                let first = self.inner.put(name, whole(bytes.clone())).await;
-                if let Ok(receipt) = &first {
-                    self.seam.show(&call, Seen::Put(receipt));
+            Some(Distortion::Partial { .. }) => match collect(content).await {
+                Ok(bytes) => {
+                    let broken = broken_off(bytes, ErrorKind::Unavailable, "blob_stage.put");
+                    self.inner.put(name, broken).await
                 }
-                self.inner.put(name, whole(bytes)).await
-            }
+                Err(error) => Err(error),
+            },
+            Some(Distortion::Repeated) => match collect(content).await {
+                Ok(bytes) => {
+                    let first = self.inner.put(name, byte_stream(bytes.clone())).await;
+                    if let Ok(receipt) = &first {
+                        self.seam.show(&call, Seen::Put(receipt));
+                    }
+                    self.inner.put(name, byte_stream(bytes)).await
+                }
+                Err(error) => Err(error),
+            },
             _ => self.inner.put(name, content).await,
         };
         if let Ok(receipt) = &result {
@@ -52,8 +58,10 @@ impl<P: BlobStage> BlobStage for Intercepted<P> {
                 ErrorKind::Corrupt
             };
             let content = std::mem::replace(&mut read.content, stream::empty().boxed());
-            let bytes = collect(content).await?;
-            read.content = broken_off(bytes, kind, "blob_stage.get");
+            read.content = match collect(content).await {
+                Ok(bytes) => broken_off(bytes, kind, "blob_stage.get"),
+                Err(error) => stream::iter([Err(error)]).boxed(),
+            };
         }
         self.seam.after(&call, result).await
     }
@@ -91,10 +99,6 @@ impl<P: BlobStage> BlobStage for Intercepted<P> {
 async fn collect(content: ByteStream) -> Result<Bytes, PortError> {
     let chunks: Vec<Bytes> = content.try_collect().await?;
     Ok(chunks.concat().into())
-}
-
-fn whole(bytes: Bytes) -> ByteStream {
-    stream::iter([Ok(bytes)]).boxed()
 }
 
 /// The first half of `bytes`, then an error.

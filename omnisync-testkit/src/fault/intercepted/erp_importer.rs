@@ -24,11 +24,15 @@ impl<P: ErpImporter> ErpImporter for Intercepted<P> {
         let subject = Subject::Execution(execution);
         let (call, distortion) = self.seam.before("erp_importer.submit", subject).await?;
         let result = if distortion == Some(Distortion::Repeated) {
-            let (first, second) = twice(submission).await?;
-            if self.inner.submit(first).await.is_ok() {
-                self.seam.show(&call, Seen::Submitted(execution));
+            match twice(submission).await {
+                Ok((first, second)) => {
+                    if self.inner.submit(first).await.is_ok() {
+                        self.seam.show(&call, Seen::Submitted(execution));
+                    }
+                    self.inner.submit(second).await
+                }
+                Err(error) => Err(error),
             }
-            self.inner.submit(second).await
         } else {
             self.inner.submit(submission).await
         };

@@ -41,13 +41,17 @@ impl<P: EventSource> EventSource for Intercepted<P> {
             ending: word(&disposition),
         };
         let (call, distortion) = self.seam.before("event_source.settle", subject).await?;
-        let mut result = self.inner.settle(delivery, disposition.clone()).await;
-        if let Ok(settled) = result {
-            let seen = Seen::Settled(delivery, &disposition, settled);
-            self.seam.show(&call, seen);
-        }
+        let settle = async || {
+            let result = self.inner.settle(delivery, disposition.clone()).await;
+            if let Ok(settled) = result {
+                let seen = Seen::Settled(delivery, &disposition, settled);
+                self.seam.show(&call, seen);
+            }
+            result
+        };
+        let mut result = settle().await;
         if distortion == Some(Distortion::Repeated) {
-            result = self.inner.settle(delivery, disposition).await;
+            result = settle().await;
         }
         self.seam.after(&call, result).await
     }

@@ -2,6 +2,7 @@
 
 mod plans;
 mod pool;
+mod repeat;
 mod shrink;
 
 use std::num::NonZero;
@@ -17,6 +18,7 @@ use crate::rng::SplitMix64;
 
 use plans::Plans;
 use pool::Batch;
+use repeat::{SAME_RUN, repeat};
 
 /// One in so many runs is made twice to see that it is the same.
 const REPEAT_EVERY: u64 = 100;
@@ -141,17 +143,19 @@ impl<'s> Explorer<'s> {
         self.batch(count, &mode)
     }
 
-    /// Every tape there is, depth first, and no more than `runs_max`. On one thread.
+    /// Every run there is with up to `faults_max` faults, depth first, and no more than
+    /// `runs_max`. On one thread.
     ///
     /// # Errors
     /// The first run that breaks a promise.
-    pub fn tapes(&self, runs_max: u64) -> Result<Report, Box<Counterexample>> {
+    pub fn tapes(&self, faults_max: u32, runs_max: u64) -> Result<Report, Box<Counterexample>> {
         let mut report = Report::default();
-        let mut next = Some(Odometer::default());
+        let mut next = Some(Odometer::new(faults_max));
         while let Some(odometer) = next.take().filter(|_| report.runs < runs_max) {
-            let ran = run(self.scenario, Mode::Odometer(odometer), false);
+            let mut ran = run(self.scenario, Mode::Odometer(odometer), false);
             report.add(&ran);
             if ran.violation.is_some() {
+                repeat(self.scenario, &mut ran);
                 return Err(self.counterexample(report.runs, &ran, report.clone()));
             }
             let used = ran.tape.choices().len();
@@ -181,8 +185,9 @@ impl<'s> Explorer<'s> {
     }
 
     fn undisturbed(&self, plan: Plan) -> Result<Ran, Box<Counterexample>> {
-        let ran = run(self.scenario, Mode::Planned(plan), true);
+        let mut ran = run(self.scenario, Mode::Planned(plan), true);
         if ran.violation.is_some() {
+            repeat(self.scenario, &mut ran);
             let mut report = Report::default();
             report.add(&ran);
             return Err(self.counterexample(0, &ran, report));
@@ -225,16 +230,18 @@ impl<'s> Explorer<'s> {
         let found = ran
             .violation
             .clone()
-            .unwrap_or_else(|| Violation::new("I-X4", "a failure that did not come again"));
-        let tape = if self.shrinks {
+            .unwrap_or_else(|| Violation::new(SAME_RUN, "a failure that did not come again"));
+        // What does not come again cannot be shortened.
+        let tape = if self.shrinks && found.invariant != SAME_RUN {
             shrink::shrink(self.scenario, &ran.tape, found.invariant)
         } else {
             ran.tape.clone()
         };
         let replayed = self.replay(&tape);
+        let same = |violation: &Violation| violation.invariant == found.invariant;
         Box::new(Counterexample {
             scenario: self.scenario.name().to_owned(),
-            violation: replayed.violation.unwrap_or(found),
+            violation: replayed.violation.filter(same).unwrap_or(found),
             tape,
             original: ran.tape.clone(),
             run: number,

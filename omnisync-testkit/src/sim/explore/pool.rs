@@ -1,5 +1,7 @@
 //! Many runs, on all processors.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
@@ -8,7 +10,7 @@ use super::super::choices::Mode;
 use super::super::report::Report;
 use super::super::run::{Ran, run};
 use super::super::scenario::Scenario;
-use super::super::violation::Violation;
+use super::repeat::repeat;
 
 /// Runs that a thread takes at once.
 const PORTION: u64 = 32;
@@ -24,51 +26,52 @@ pub(super) struct Batch<'b> {
     pub(super) mode: &'b (dyn Fn(u64) -> Option<Mode> + Sync),
 }
 
-/// The first run that failed, and what was explored.
+/// The first run that failed, and what was explored up to it.
+#[derive(Default)]
 pub(super) struct Explored {
     pub(super) report: Report,
     pub(super) failed: Option<(u64, Ran)>,
 }
 
 impl Batch<'_> {
-    /// Makes the runs. Of several that fail the one with the lowest number is given, whatever
-    /// the number of threads.
+    /// Makes the runs up to the first that fails, whatever the number of threads: what some of
+    /// them did beyond it does not count.
     pub(super) fn explore(&self) -> Explored {
         let next = AtomicU64::new(0);
         let first_failed = AtomicU64::new(u64::MAX);
-        let explored = Mutex::new(Explored {
-            report: Report::default(),
-            failed: None,
-        });
+        let merging = Mutex::new(Merging::default());
         thread::scope(|scope| {
             for _ in 0..self.threads.max(1) {
                 scope.spawn(|| {
-                    let mut report = Report::default();
                     loop {
                         let from = next.fetch_add(PORTION, Ordering::SeqCst);
                         if from >= self.count || from > first_failed.load(Ordering::SeqCst) {
                             break;
                         }
-                        for number in from..(from + PORTION).min(self.count) {
-                            let Some(failed) = self.one(number, &mut report) else {
-                                continue;
-                            };
+                        let portion = self.portion(from..(from + PORTION).min(self.count));
+                        if let Some((number, _)) = portion.failed {
                             first_failed.fetch_min(number, Ordering::SeqCst);
-                            let mut all = explored.lock().unwrap_or_else(PoisonError::into_inner);
-                            if all.failed.as_ref().is_none_or(|(other, _)| number < *other) {
-                                all.failed = Some((number, failed));
-                            }
-                            break;
                         }
+                        let mut merging = merging.lock().unwrap_or_else(PoisonError::into_inner);
+                        merging.add(from, portion);
                     }
-                    let mut all = explored.lock().unwrap_or_else(PoisonError::into_inner);
-                    all.report.merge(&report);
                 });
             }
         });
+        let merging = merging.into_inner();
+        merging.unwrap_or_else(PoisonError::into_inner).explored
+    }
+
+    /// Some runs, one after the other, up to the first that fails.
+    fn portion(&self, numbers: Range<u64>) -> Explored {
+        let mut explored = Explored::default();
+        for number in numbers {
+            if let Some(failed) = self.one(number, &mut explored.report) {
+                explored.failed = Some((number, failed));
+                break;
+            }
+        }
         explored
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn one(&self, number: u64, report: &mut Report) -> Option<Ran> {
@@ -77,17 +80,33 @@ impl Batch<'_> {
         let mut ran = run(self.scenario, mode, false);
         report.add(&ran);
         report.seeds += u64::from(is_seed);
-        if ran.violation.is_none()
-            && self.repeat_every > 0
-            && number.is_multiple_of(self.repeat_every)
-        {
-            let again = run(self.scenario, Mode::Replay(ran.tape.clone().into()), false);
+        let is_due = self.repeat_every > 0 && number.is_multiple_of(self.repeat_every);
+        if is_due || ran.violation.is_some() {
+            repeat(self.scenario, &mut ran);
             report.repeated += 1;
-            if again.hash != ran.hash {
-                let detail = "the same choices led to another run";
-                ran.violation = Some(Violation::new("I-X4", detail));
-            }
         }
         ran.violation.is_some().then_some(ran)
+    }
+}
+
+/// Puts portions together in the order of their runs, in whatever order they come.
+#[derive(Default)]
+struct Merging {
+    explored: Explored,
+    /// The portion that comes next.
+    next: u64,
+    waiting: BTreeMap<u64, Explored>,
+}
+
+impl Merging {
+    fn add(&mut self, from: u64, portion: Explored) {
+        self.waiting.insert(from, portion);
+        while self.explored.failed.is_none()
+            && let Some(portion) = self.waiting.remove(&self.next)
+        {
+            self.explored.report.merge(&portion.report);
+            self.explored.failed = portion.failed;
+            self.next += PORTION;
+        }
     }
 }
