@@ -68,6 +68,10 @@ impl Deliver {
     /// ERP does not have leaves its project to the batches behind it meanwhile.
     #[instrument(skip_all, fields(worker = %self.worker.id))]
     pub async fn run_once(&self) -> Result<DeliverOutcome, PortError> {
+        Box::pin(self.run()).await
+    }
+
+    async fn run(&self) -> Result<DeliverOutcome, PortError> {
         let now = self.worker.now();
         let mut next_due: Option<DateTime<Utc>> = None;
         let mut holder = None;
