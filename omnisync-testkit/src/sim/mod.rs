@@ -12,6 +12,7 @@ mod choices;
 mod clock;
 mod explore;
 mod fault_kind;
+mod lookout;
 pub mod orders;
 mod report;
 mod run;
