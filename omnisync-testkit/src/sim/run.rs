@@ -95,6 +95,7 @@ struct Task {
     life: Life,
     rounds_left: u32,
     state: TaskState,
+    paused_until: DateTime<Utc>,
     woken: Arc<Woken>,
 }
 
@@ -108,6 +109,13 @@ enum TaskState {
     },
     /// Dead, or about to change.
     Ended,
+}
+
+impl Task {
+    /// In a round, and able to go on.
+    fn is_awake(&self) -> bool {
+        matches!(self.state, TaskState::Busy(_)) && self.woken.0.load(Ordering::SeqCst)
+    }
 }
 
 struct Woken(AtomicBool);
@@ -201,6 +209,7 @@ impl Executor {
                 worker: started,
                 until: DateTime::<Utc>::MIN_UTC,
             },
+            paused_until: DateTime::<Utc>::MIN_UTC,
             woken: Arc::new(Woken(AtomicBool::new(true))),
         }
     }
@@ -246,14 +255,15 @@ impl Executor {
 
     /// Workers that can go on, the one whose turn it is by custom first.
     fn ready(&self) -> Vec<usize> {
+        let now = self.sim.shared.time.now();
         let count = self.tasks.len();
         let first = if self.fair { self.last + 1 } else { self.last };
         (first..first + count)
             .map(|index| index % count)
             .filter(|index| {
-                self.tasks.get(*index).is_some_and(|task| {
-                    matches!(task.state, TaskState::Busy(_)) && task.woken.0.load(Ordering::SeqCst)
-                })
+                self.tasks
+                    .get(*index)
+                    .is_some_and(|task| task.is_awake() && task.paused_until <= now)
             })
             .collect()
     }
@@ -272,6 +282,7 @@ impl Executor {
         let time = &self.sim.shared.time;
         let rested = self.tasks.iter().filter_map(|task| match &task.state {
             TaskState::Resting { until, .. } if task.rounds_left > 0 => Some(*until),
+            TaskState::Busy(_) if task.is_awake() => Some(task.paused_until),
             _ => None,
         });
         match (rested.min(), time.next_wake()) {
@@ -331,6 +342,9 @@ impl Executor {
         let died = {
             let mut state = self.sim.shared.lock();
             state.turn = false;
+            if let Some(until) = state.paused_until.take() {
+                task.paused_until = until;
+            }
             if state.calls > calls_before {
                 self.idle_polls = 0;
             }

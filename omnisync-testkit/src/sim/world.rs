@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) life: u32,
     /// The worker whose turn it is has died.
     pub(super) dead: bool,
+    /// The worker whose turn it is does nothing before this instant.
+    pub(super) paused_until: Option<DateTime<Utc>>,
     pub(super) calls: u64,
     pub(super) faults: u64,
     /// Faults that strike after the effect of a call.
@@ -115,6 +117,7 @@ impl Sim {
             worker: 0,
             life: 0,
             dead: false,
+            paused_until: None,
             calls: 0,
             faults: 0,
             open: Vec::new(),

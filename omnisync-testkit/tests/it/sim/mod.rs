@@ -2,9 +2,12 @@
 
 mod counter;
 mod distorting;
+mod faults;
+mod finding;
 mod judging;
 mod kit;
 mod repeating;
+mod sleeping;
 mod walking;
 
 use std::fmt;
