@@ -185,9 +185,9 @@ impl Executor {
     /// Ends what is going on and gives every worker a new life.
     fn start_all(&mut self, play: &mut dyn Play, rounds: u32) {
         let workers = self.sim.shared.shape.workers;
-        let earlier = std::mem::take(&mut self.tasks);
+        let earlier: Vec<Life> = self.tasks.drain(..).map(|task| task.life).collect();
         for worker in 0..workers {
-            let before = earlier.get(worker).map(|task| task.life.clone());
+            let before = earlier.get(worker).cloned();
             let task = self.start(play, worker, before, rounds);
             self.tasks.push(task);
         }
@@ -397,7 +397,11 @@ impl Executor {
         for clock in &self.sim.shared.clocks {
             clock.correct();
         }
-        self.sim.shared.lock().waits.clear();
+        {
+            let mut state = self.sim.shared.lock();
+            state.healing = true;
+            state.waits.clear();
+        }
         self.start_all(play, 0);
         let mut unrest = None;
         for _ in 0..self.sim.shared.shape.heal_ticks_max {

@@ -40,6 +40,8 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) choices: Choices,
     pub(super) phase: Phase,
+    /// Faults have ended.
+    pub(super) healing: bool,
     /// Kinds of fault that this run knows, as bits.
     pub(super) kinds: u16,
     pub(super) faults_left: u32,
@@ -111,6 +113,7 @@ impl Sim {
         let state = State {
             choices,
             phase: Phase::Aside,
+            healing: false,
             kinds: u16::MAX,
             faults_left: u32::MAX,
             turn: false,
@@ -194,7 +197,7 @@ impl Sim {
 
     /// True once faults have ended.
     pub fn is_healing(&self) -> bool {
-        self.shared.lock().phase == Phase::Heal
+        self.shared.lock().healing
     }
 
     /// Faults so far.

@@ -2,8 +2,10 @@
 
 mod counter;
 mod distorting;
+mod dying;
 mod faults;
 mod finding;
+mod healing;
 mod judging;
 mod kit;
 mod repeating;
@@ -219,6 +221,15 @@ where
 {
     fn observe(&self, call: &Call, seen: Seen<'_>) {
         (self.0)(call, seen);
+    }
+}
+
+/// Both, or the error that asks for the longer rest.
+fn both<A, B>(one: Result<A, PortError>, other: Result<B, PortError>) -> Result<(), PortError> {
+    match (one, other) {
+        (Err(one), Err(other)) if one.retry_after() < other.retry_after() => Err(other),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+        (Ok(_), Ok(_)) => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use omnisync_core::port::Clock;
 use omnisync_testkit::sim::{Explorer, FaultKind, Violation, explore};
 
-use super::{Bench, Toy, first_call_fails};
+use super::{Bench, Toy, both, first_call_fails};
 
 const NAP: Duration = Duration::from_secs(3_600);
 
@@ -165,7 +165,7 @@ fn a_paused_worker_does_nothing_at_all() {
     let scenario = Toy::new("paused", |bench| async move {
         let [a, b] = ["a", "b"].map(|id| bench.set_number(id, 1));
         let (a, b) = futures::join!(a, b);
-        a.and(b)
+        both(a, b)
     });
     let explorer = Explorer::new(&scenario);
     let mut pauses = 0;
