@@ -116,10 +116,13 @@ fn calls_at_the_beginning_and_the_end_are_free() {
     );
 }
 
+/// What an environment is asked for, at which operation, with which dice.
+type Asked = (FaultKind, &'static str, u32);
+
 /// Notes what it is asked for, and says whether something happened.
 #[derive(Debug)]
 struct Weather {
-    asked: Arc<Mutex<Vec<(FaultKind, &'static str, u32)>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
     happens: bool,
 }
 
@@ -133,8 +136,7 @@ impl Environment for Weather {
 
 #[derive(Debug, PartialEq, Eq)]
 struct Weathered {
-    /// What the environment was asked for, with which dice.
-    asked: Vec<(FaultKind, &'static str, u32)>,
+    asked: Vec<Asked>,
     /// What the caller was told.
     told: Option<ErrorKind>,
 }

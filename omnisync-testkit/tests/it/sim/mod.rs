@@ -71,6 +71,8 @@ fn put(id: &str, expect: Expect, body: &impl serde::Serialize) -> Write {
 
 type Round = dyn Fn(Bench) -> BoxFuture<'static, Result<(), PortError>> + Send + Sync;
 type Look<T> = dyn Fn(&Sim, &MemoryStateStore) -> T + Send + Sync;
+type Start = dyn Fn(&Sim, &Life) + Send + Sync;
+type Watch = dyn Fn(&Sim) -> Arc<dyn Observer> + Send + Sync;
 
 /// A scenario over one state store, put together from closures.
 #[derive(Clone)]
@@ -80,9 +82,9 @@ struct Toy {
     marks: &'static [&'static str],
     round: Arc<Round>,
     begins: Arc<Look<()>>,
-    starts: Arc<dyn Fn(&Sim, &Life) + Send + Sync>,
+    starts: Arc<Start>,
     heals: Arc<Look<()>>,
-    watches: Arc<dyn Fn(&Sim) -> Arc<dyn Observer> + Send + Sync>,
+    watches: Arc<Watch>,
     unrest: Arc<Look<Option<Violation>>>,
     audit: Arc<Look<Result<(), Violation>>>,
 }
