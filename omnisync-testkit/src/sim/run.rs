@@ -102,6 +102,7 @@ struct Task {
     life: Life,
     rounds_left: u32,
     state: TaskState,
+    paused_until: DateTime<Utc>,
     woken: Arc<Woken>,
 }
 
@@ -115,6 +116,13 @@ enum TaskState {
     },
     /// Dead, or about to change.
     Ended,
+}
+
+impl Task {
+    /// In a round, and able to go on.
+    fn is_awake(&self) -> bool {
+        matches!(self.state, TaskState::Busy(_)) && self.woken.0.load(Ordering::SeqCst)
+    }
 }
 
 struct Woken(AtomicBool);
@@ -184,9 +192,9 @@ impl Executor {
     /// Ends what is going on and gives every worker a new life.
     fn start_all(&mut self, play: &mut dyn Play, rounds: u32) {
         let workers = self.sim.shared.shape.workers;
-        let earlier = std::mem::take(&mut self.tasks);
+        let earlier: Vec<Life> = self.tasks.drain(..).map(|task| task.life).collect();
         for worker in 0..workers {
-            let before = earlier.get(worker).map(|task| task.life.clone());
+            let before = earlier.get(worker).cloned();
             let task = self.start(play, worker, before, rounds);
             self.tasks.push(task);
         }
@@ -208,6 +216,7 @@ impl Executor {
                 worker: started,
                 until: DateTime::<Utc>::MIN_UTC,
             },
+            paused_until: DateTime::<Utc>::MIN_UTC,
             woken: Arc::new(Woken(AtomicBool::new(true))),
         }
     }
@@ -254,14 +263,15 @@ impl Executor {
 
     /// Workers that can go on, the one whose turn it is by custom first.
     fn ready(&self) -> Vec<usize> {
+        let now = self.sim.shared.time.now();
         let count = self.tasks.len();
         let first = if self.fair { self.last + 1 } else { self.last };
         (first..first + count)
             .map(|index| index % count)
             .filter(|index| {
-                self.tasks.get(*index).is_some_and(|task| {
-                    matches!(task.state, TaskState::Busy(_)) && task.woken.0.load(Ordering::SeqCst)
-                })
+                self.tasks
+                    .get(*index)
+                    .is_some_and(|task| task.is_awake() && task.paused_until <= now)
             })
             .collect()
     }
@@ -280,6 +290,7 @@ impl Executor {
         let time = &self.sim.shared.time;
         let rested = self.tasks.iter().filter_map(|task| match &task.state {
             TaskState::Resting { until, .. } if task.rounds_left > 0 => Some(*until),
+            TaskState::Busy(_) if task.is_awake() => Some(task.paused_until),
             _ => None,
         });
         match (rested.min(), time.next_wake()) {
@@ -339,6 +350,9 @@ impl Executor {
         let died = {
             let mut state = self.sim.shared.lock();
             state.turn = false;
+            if let Some(until) = state.paused_until.take() {
+                task.paused_until = until;
+            }
             if state.calls > calls_before {
                 self.idle_polls = 0;
             }
@@ -402,7 +416,11 @@ impl Executor {
         for clock in &self.sim.shared.clocks {
             clock.correct();
         }
-        self.sim.shared.lock().waits.clear();
+        {
+            let mut state = self.sim.shared.lock();
+            state.healing = true;
+            state.waits.clear();
+        }
         let mut unrest = play.unrest();
         if unrest.is_none() {
             return;

@@ -40,6 +40,8 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) choices: Choices,
     pub(super) phase: Phase,
+    /// Faults have ended.
+    pub(super) healing: bool,
     /// Kinds of fault that this run knows, as bits.
     pub(super) kinds: u16,
     pub(super) faults_left: u32,
@@ -49,6 +51,8 @@ pub(super) struct State {
     pub(super) life: u32,
     /// The worker whose turn it is has died.
     pub(super) dead: bool,
+    /// The worker whose turn it is does nothing before this instant.
+    pub(super) paused_until: Option<DateTime<Utc>>,
     pub(super) calls: u64,
     pub(super) rounds: u64,
     pub(super) faults: u64,
@@ -110,12 +114,14 @@ impl Sim {
         let state = State {
             choices,
             phase: Phase::Aside,
+            healing: false,
             kinds: u16::MAX,
             faults_left: u32::MAX,
             turn: false,
             worker: 0,
             life: 0,
             dead: false,
+            paused_until: None,
             calls: 0,
             rounds: 0,
             faults: 0,
@@ -193,7 +199,7 @@ impl Sim {
 
     /// True once faults have ended.
     pub fn is_healing(&self) -> bool {
-        self.shared.lock().phase == Phase::Heal
+        self.shared.lock().healing
     }
 
     /// Faults so far.

@@ -2,9 +2,14 @@
 
 mod counter;
 mod distorting;
+mod dying;
+mod faults;
+mod finding;
+mod healing;
 mod judging;
 mod kit;
 mod repeating;
+mod sleeping;
 mod walking;
 
 use std::fmt;
@@ -66,6 +71,8 @@ fn put(id: &str, expect: Expect, body: &impl serde::Serialize) -> Write {
 
 type Round = dyn Fn(Bench) -> BoxFuture<'static, Result<(), PortError>> + Send + Sync;
 type Look<T> = dyn Fn(&Sim, &MemoryStateStore) -> T + Send + Sync;
+type Start = dyn Fn(&Sim, &Life) + Send + Sync;
+type Watch = dyn Fn(&Sim) -> Arc<dyn Observer> + Send + Sync;
 
 /// A scenario over one state store, put together from closures.
 #[derive(Clone)]
@@ -75,9 +82,9 @@ struct Toy {
     marks: &'static [&'static str],
     round: Arc<Round>,
     begins: Arc<Look<()>>,
-    starts: Arc<dyn Fn(&Sim, &Life) + Send + Sync>,
+    starts: Arc<Start>,
     heals: Arc<Look<()>>,
-    watches: Arc<dyn Fn(&Sim) -> Arc<dyn Observer> + Send + Sync>,
+    watches: Arc<Watch>,
     unrest: Arc<Look<Option<Violation>>>,
     audit: Arc<Look<Result<(), Violation>>>,
 }
@@ -216,6 +223,15 @@ where
 {
     fn observe(&self, call: &Call, seen: Seen<'_>) {
         (self.0)(call, seen);
+    }
+}
+
+/// Both, or the error that asks for the longer rest.
+fn both<A, B>(one: Result<A, PortError>, other: Result<B, PortError>) -> Result<(), PortError> {
+    match (one, other) {
+        (Err(one), Err(other)) if one.retry_after() < other.retry_after() => Err(other),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+        (Ok(_), Ok(_)) => Ok(()),
     }
 }
 
