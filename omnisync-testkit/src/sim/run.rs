@@ -72,6 +72,7 @@ pub(super) fn run(scenario: &dyn Scenario, mode: Mode, verbose: bool) -> Ran {
         }
         executor.steps
     };
+    sim.shared.environment().take();
     let simulated = sim.shared.time.now() - start;
     let mut state = sim.shared.lock();
     let choices = std::mem::replace(&mut state.choices, Choices::new(Mode::Replay(Vec::new())));

@@ -188,7 +188,7 @@ impl Schedule {
     }
 
     fn disturb(&self, kind: FaultKind, call: &Call, dice: u32) -> bool {
-        let environment = self.sim.shared.environment.get();
+        let environment = self.sim.shared.environment().clone();
         environment.is_some_and(|environment| environment.disturb(kind, call, dice))
     }
 }

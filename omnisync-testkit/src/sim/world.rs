@@ -1,7 +1,7 @@
 //! The state of one run, and the scenario's handle to it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -32,7 +32,8 @@ pub(super) struct Shared {
     pub(super) state: Mutex<State>,
     pub(super) time: ManualClock,
     pub(super) clocks: Vec<WorkerClock>,
-    pub(super) environment: OnceLock<Arc<dyn Environment>>,
+    /// Let go of at the end of the run: it knows the run, as the run knows it.
+    pub(super) environment: Mutex<Option<Arc<dyn Environment>>>,
     pub(super) shape: Shape,
 }
 
@@ -103,6 +104,12 @@ impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    pub(super) fn environment(&self) -> MutexGuard<'_, Option<Arc<dyn Environment>>> {
+        self.environment
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Sim {
@@ -138,7 +145,7 @@ impl Sim {
                 state: Mutex::new(state),
                 time,
                 clocks,
-                environment: OnceLock::new(),
+                environment: Mutex::new(None),
                 shape,
             }),
         }
@@ -178,9 +185,7 @@ impl Sim {
 
     /// Says how the systems behind the ports misbehave by themselves.
     pub fn set_environment(&self, environment: Arc<dyn Environment>) {
-        if self.shared.environment.set(environment).is_err() {
-            self.violate(Violation::new("setup", "the environment was set twice"));
-        }
+        *self.shared.environment() = Some(environment);
     }
 
     /// Notes that something worth seeing happened. A full exploration has to see all
