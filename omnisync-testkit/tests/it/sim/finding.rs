@@ -1,7 +1,10 @@
 //! What explorers find, and what they say of it.
 
-use omnisync_testkit::sim::{Counterexample, Explorer, Report, Scenario, explore};
+use std::sync::Arc;
 
+use omnisync_testkit::sim::{Counterexample, Explorer, Report, Scenario, Violation, explore};
+
+use super::Toy;
 use super::counter::{Bug, counter, counter_of, leased};
 
 type Explored = Result<Report, Box<Counterexample>>;
@@ -124,6 +127,25 @@ fn a_counterexample_is_short_and_says_what_to_do() {
     );
     assert!(text.starts_with(&head), "{text}");
     assert_eq!(text.lines().count(), 2 + found.story.len());
+}
+
+#[test]
+fn shrinking_never_ends_at_another_promise() {
+    let mut scenario = Toy::new("two-promises", |_| async { Ok(()) });
+    scenario.begins = Arc::new(|sim, _| match sim.choose(8) {
+        7 => sim.violate(Violation::new("T-7", "the larger one")),
+        0 => {}
+        _ => sim.violate(Violation::new("T-1", "the plainer one")),
+    });
+    let explorer = Explorer::new(&scenario);
+    let fails = |seed| explorer.seeds(seed, 1).unwrap_err();
+    let seed = (0..100).find(|seed| {
+        let run = explorer.replay(&explorer.tape_of_seed(*seed));
+        run.violation
+            .is_some_and(|broken| broken.invariant == "T-7")
+    });
+    let found = found(&scenario, Err(fails(seed.unwrap())), "T-7");
+    assert_eq!(found.tape.disturbances(), 1, "{:?}", found.tape);
 }
 
 #[test]
