@@ -142,6 +142,14 @@ impl PortError {
         self
     }
 
+    /// The same error, not to be retried before `delay` even where it asks for less: something
+    /// that another peer asked for at the same time.
+    #[must_use]
+    pub fn no_sooner(mut self, delay: Option<Duration>) -> Self {
+        self.0.retry_after = self.0.retry_after.max(delay);
+        self
+    }
+
     /// The underlying cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod id;
+mod instant;
 pub mod json;
 
 pub mod batch;

@@ -16,3 +16,5 @@ pub mod contract;
 pub mod sim;
 
 pub mod generate;
+
+pub mod zoo;

@@ -72,8 +72,8 @@ pub struct SegmentList {
 }
 
 #[derive(Serialize, Deserialize)]
-struct Segment {
-    members: Vec<Member>,
+struct Segment<M> {
+    members: M,
 }
 
 impl SegmentList {
@@ -117,9 +117,7 @@ impl SegmentList {
         self.keys(batch)
             .zip(members.chunks(SEGMENT_MEMBERS_MAX))
             .map(|(key, members)| {
-                let body = crate::port::body_of(&Segment {
-                    members: members.to_vec(),
-                })?;
+                let body = crate::port::body_of(&Segment { members })?;
                 let state = "Segment".to_owned();
                 let content = Content {
                     state,
@@ -151,7 +149,7 @@ impl SegmentList {
             let Some(segment) = segment else {
                 return Ok(None);
             };
-            members.extend(segment.parse::<Segment>()?.members);
+            members.extend(segment.parse::<Segment<Vec<Member>>>()?.members);
         }
         if u32::try_from(members.len()) == Ok(self.members) {
             Ok(Some(members))

@@ -59,6 +59,7 @@ pub struct Lease {
     /// The worker.
     pub owner: WorkerId,
     /// When others may take over.
+    #[serde(with = "crate::instant")]
     pub until: DateTime<Utc>,
 }
 
@@ -84,16 +85,22 @@ pub struct BatchRecord {
     pub trigger: Trigger,
     /// When its newest member was recorded by the order system. Names the package, and is its
     /// creation time, so that the package depends on nothing but its members.
+    #[serde(with = "crate::instant")]
     pub content_time: DateTime<Utc>,
     /// When it was opened.
+    #[serde(with = "crate::instant")]
     pub opened_at: DateTime<Utc>,
     /// When its members were fixed.
+    #[serde(default, with = "crate::instant::option")]
     pub sealed_at: Option<DateTime<Utc>>,
     /// When its package was staged.
+    #[serde(default, with = "crate::instant::option")]
     pub staged_at: Option<DateTime<Utc>>,
     /// When the ERP took its package.
+    #[serde(default, with = "crate::instant::option")]
     pub submitted_at: Option<DateTime<Utc>>,
     /// When every order was settled.
+    #[serde(default, with = "crate::instant::option")]
     pub done_at: Option<DateTime<Utc>>,
     /// Orders that it set out to claim.
     pub proposal: SegmentList,
@@ -104,6 +111,7 @@ pub struct BatchRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub package: Option<PackageRecord>,
     /// When it next wants attention.
+    #[serde(with = "crate::instant")]
     pub due_at: DateTime<Utc>,
     /// Attempts at the current step that failed in a row.
     pub attempts: u32,
@@ -117,7 +125,11 @@ pub struct BatchRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settlement: Option<Settlement>,
     /// From when on it may go.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::instant::option"
+    )]
     pub expires_at: Option<DateTime<Utc>>,
 }
 

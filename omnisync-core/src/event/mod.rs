@@ -49,3 +49,5 @@ pub use reader::{parse_batch, parse_batch_each, parse_batch_each_with};
 pub use time::Timestamp;
 pub use trace::TraceParent;
 pub use writer::{batch_to_json, write_batch};
+
+pub(crate) use time::parse_utc;

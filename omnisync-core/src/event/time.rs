@@ -66,6 +66,13 @@ impl fmt::Debug for Timestamp {
     }
 }
 
+/// A time in UTC whose offset is written `Z`, without leap seconds.
+pub(crate) fn parse_utc(text: &str) -> Option<DateTime<Utc>> {
+    let mut cursor = Cursor(text.as_bytes());
+    let (utc, is_leap) = cursor.local_time()?;
+    (!is_leap && cursor.0 == b"Z").then(|| utc.and_utc())
+}
+
 fn parse_instant(text: &str) -> Result<DateTime<Utc>, Reason> {
     let mut cursor = Cursor(text.as_bytes());
     let (local, is_leap) = cursor.local_time().ok_or(Reason::BadTimestamp)?;

@@ -77,7 +77,7 @@ pub(super) fn order_of(record: &OrderRecord) -> Result<Order, PortError> {
             record.order_id
         ))
     };
-    let event = json::parse(record.oms_event.get().as_bytes(), &Limits::default())
+    let event = json::parse_checked(&record.oms_event, &Limits::default())
         .map_err(|error| corrupt().with_source(error))?;
     let data = event.get("data").ok_or_else(corrupt)?;
     let mut rules = stored_rules();

@@ -20,6 +20,7 @@ struct Slot {
     /// The batch that is being imported. It keeps the slot, whoever works on it, until it is
     /// done.
     batch: Option<BatchId>,
+    #[serde(with = "crate::instant")]
     since: DateTime<Utc>,
 }
 

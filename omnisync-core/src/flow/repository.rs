@@ -45,6 +45,7 @@ impl OrderHead {
             revision: Revision,
             content_hash: Sha256,
             claim_generation: u32,
+            #[serde(with = "crate::instant")]
             waiting_since: DateTime<Utc>,
             #[serde(borrow)]
             oms_event: &'a RawValue,
@@ -64,6 +65,38 @@ impl OrderHead {
             },
             waiting_since: head.waiting_since,
             event_bytes: head.oms_event.get().len(),
+        })
+    }
+}
+
+/// What a sweep has to know of an order: who claims it, and in which generation.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) order: OrderId,
+    pub(super) generation: u32,
+    /// `None` when a query that lags shows an order that nobody claims any more.
+    pub(super) batch: Option<BatchId>,
+}
+
+impl Claimed {
+    fn read(document: &Document) -> Result<Self, PortError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Head {
+            order_id: OrderId,
+            state: State,
+            claim_generation: u32,
+        }
+        #[derive(Deserialize)]
+        struct State {
+            #[serde(default)]
+            batch: Option<BatchId>,
+        }
+        let head: Head = document.parse()?;
+        Ok(Self {
+            order: head.order_id,
+            generation: head.claim_generation,
+            batch: head.state.batch,
         })
     }
 }
@@ -265,24 +298,22 @@ impl Repository {
         Ok(waiting)
     }
 
-    /// One page of orders in `state`, bodies included. Documents that cannot be read are left
-    /// out.
-    pub(super) async fn order_page(
+    /// One page of claims. Documents that cannot be read are left out.
+    pub(super) async fn claim_page(
         &self,
-        state: StateName,
         continuation: Option<String>,
-    ) -> Result<(Vec<OrderRecord>, Option<String>), PortError> {
+    ) -> Result<(Vec<Claimed>, Option<String>), PortError> {
         let query = Query {
             continuation,
-            ..Query::all(ORDERS).in_state(state.as_str())
+            ..Query::all(ORDERS).in_state(StateName::Claimed.as_str())
         };
         let page = self.store.query(query).await?;
-        let records = page
+        let claims = page
             .documents
             .iter()
-            .filter_map(|document| OrderRecord::from_document(document).ok())
+            .filter_map(|document| Claimed::read(document).ok())
             .collect();
-        Ok((records, page.continuation))
+        Ok((claims, page.continuation))
     }
 
     pub(super) async fn batch(

@@ -8,7 +8,7 @@ use super::worker::Worker;
 use crate::batch::BatchState;
 use crate::error::PortError;
 use crate::id::{BatchId, OrderId};
-use crate::order::{Cause, Command, OrderRecord, OrderState, StateName};
+use crate::order::{Cause, Command, OrderRecord, OrderState};
 use crate::port::StateStore;
 
 /// Returns orders that are claimed by a batch which does not list them.
@@ -65,10 +65,7 @@ impl Sweep {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone();
-        let (claimed, continuation) = self
-            .repository
-            .order_page(StateName::Claimed, position)
-            .await?;
+        let (claimed, continuation) = self.repository.claim_page(position).await?;
         let mut outcome = SweepOutcome {
             examined: claimed.len(),
             complete: continuation.is_none(),
@@ -76,17 +73,18 @@ impl Sweep {
         };
         let mut rolls = BTreeMap::new();
         let mut orphans: Vec<(OrderId, BatchId)> = Vec::new();
-        for record in &claimed {
-            let Some(batch) = record.state.batch() else {
+        for claim in claimed {
+            let Some(batch) = claim.batch else {
                 continue;
             };
             if let std::collections::btree_map::Entry::Vacant(entry) = rolls.entry(batch) {
                 entry.insert(self.roll(batch).await?);
             }
-            if let Some(Roll::Closed(members)) = rolls.get(&batch)
-                && !members.contains(&(record.order_id.clone(), record.claim_generation))
-            {
-                orphans.push((record.order_id.clone(), batch));
+            if let Some(Roll::Closed(members)) = rolls.get(&batch) {
+                let listed = (claim.order, claim.generation);
+                if !members.contains(&listed) {
+                    orphans.push((listed.0, batch));
+                }
             }
         }
         self.release(orphans, &mut outcome).await?;

@@ -1,3 +1,5 @@
+use std::borrow::Cow;
+
 use super::{Json, Value};
 use crate::id::Sha256;
 
@@ -31,20 +33,7 @@ impl Json<'_> {
                 }
                 out.push(']');
             }
-            Value::Object(members) => {
-                let mut sorted: Vec<_> = members.iter().collect();
-                sorted.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-                out.push('{');
-                for (position, (name, member)) in sorted.into_iter().enumerate() {
-                    if position > 0 {
-                        out.push(',');
-                    }
-                    write_string(out, name);
-                    out.push(':');
-                    member.canonical(out);
-                }
-                out.push('}');
-            }
+            Value::Object(members) => write_members(out, members.iter()),
         }
     }
 
@@ -54,6 +43,25 @@ impl Json<'_> {
         self.canonical(&mut out);
         Sha256::of(out.as_bytes())
     }
+}
+
+/// Appends the canonical form of an object of these members to `out`.
+pub(crate) fn write_members<'m, 'a: 'm>(
+    out: &mut String,
+    members: impl Iterator<Item = &'m (Cow<'a, str>, Json<'a>)>,
+) {
+    let mut sorted: Vec<_> = members.collect();
+    sorted.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+    out.push('{');
+    for (position, (name, member)) in sorted.into_iter().enumerate() {
+        if position > 0 {
+            out.push(',');
+        }
+        write_string(out, name);
+        out.push(':');
+        member.canonical(out);
+    }
+    out.push('}');
 }
 
 /// Appends `text` to `out` as a JSON string, escaping only what must be escaped.

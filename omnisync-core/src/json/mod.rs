@@ -29,4 +29,5 @@ pub use pointer::Pointer;
 pub use reader::{Limits, parse};
 pub use value::{Json, Value};
 
-pub(crate) use reader::split_array;
+pub(crate) use canonical::write_members;
+pub(crate) use reader::{parse_checked, split_array};

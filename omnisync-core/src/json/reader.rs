@@ -1,8 +1,6 @@
 use std::borrow::Cow;
-use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::{Json, JsonError, JsonErrorKind, Pointer, Position, Value};
@@ -50,12 +48,22 @@ impl Default for Limits {
 pub fn parse<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Json<'a>, JsonError> {
     let text = decode(bytes, limits.bytes_max)?;
     let document = whole(bytes, text)?;
-    let mut reader = Reader {
-        bytes,
-        depth_max: limits.depth_max.min(Limits::DEPTH_CEILING),
-        values_left: limits.values_max,
-    };
-    reader.value(document, 0)
+    Reader::new(bytes, document, limits).value(0)
+}
+
+/// Reads a document whose grammar was checked when it was taken in.
+///
+/// # Errors
+/// As [`parse`], the grammar excepted.
+pub(crate) fn parse_checked<'a>(
+    document: &'a RawValue,
+    limits: &Limits,
+) -> Result<Json<'a>, JsonError> {
+    let text = document.get();
+    if text.len() > limits.bytes_max {
+        return Err(JsonError::new(JsonErrorKind::TooLarge, None));
+    }
+    Reader::new(text.as_bytes(), text, limits).value(0)
 }
 
 /// The texts of the elements of a top-level array, without reading into them; `None` when the
@@ -68,12 +76,8 @@ pub(crate) fn split_array(bytes: &[u8], bytes_max: usize) -> Result<Option<Vec<&
     if !document.starts_with('[') {
         return Ok(None);
     }
-    let reader = Reader {
-        bytes,
-        depth_max: 1,
-        values_left: 0,
-    };
-    let elements = reader.elements(document)?;
+    let elements: Vec<&RawValue> =
+        serde_json::from_str(document).map_err(|error| surrogate(bytes, document, &error))?;
     Ok(Some(elements.into_iter().map(RawValue::get).collect()))
 }
 
@@ -127,100 +131,190 @@ fn offset_in(bytes: &[u8], part: &str) -> usize {
     part.as_ptr().addr().saturating_sub(bytes.as_ptr().addr())
 }
 
-/// Builds values from texts whose grammar was checked: what can still fail is escapes, names and
-/// limits.
+/// The grammar was checked, and it has nothing to say about surrogates: they are all that is left
+/// to be wrong with `part`, which lies in `bytes`.
+fn surrogate(bytes: &[u8], part: &str, error: &serde_json::Error) -> JsonError {
+    let position = position_of_error(bytes, part, error);
+    JsonError::new(JsonErrorKind::LoneSurrogate, Some(position))
+}
+
+/// Builds values from a text whose grammar was checked: what can still fail is escapes, names and
+/// limits. It goes through the text once, and trusts every mark that it meets.
 struct Reader<'a> {
+    /// What positions count in.
     bytes: &'a [u8],
+    text: &'a str,
+    /// Bytes of the text that were read.
+    at: usize,
     depth_max: usize,
     values_left: usize,
 }
 
 impl<'a> Reader<'a> {
-    fn value(&mut self, raw: &'a str, depth: usize) -> Result<Json<'a>, JsonError> {
+    fn new(bytes: &'a [u8], text: &'a str, limits: &Limits) -> Self {
+        Self {
+            bytes,
+            text,
+            at: 0,
+            depth_max: limits.depth_max.min(Limits::DEPTH_CEILING),
+            values_left: limits.values_max,
+        }
+    }
+
+    /// Reads the value that begins here.
+    fn value(&mut self, depth: usize) -> Result<Json<'a>, JsonError> {
+        let start = self.at;
         self.values_left = self
             .values_left
             .checked_sub(1)
-            .ok_or_else(|| self.error(JsonErrorKind::TooManyValues, raw))?;
-        let value = match raw.as_bytes().first() {
-            Some(b'{') => self.object(raw, depth + 1)?,
-            Some(b'[') => self.array(raw, depth + 1)?,
-            Some(b'"') => Value::String(self.string(raw)?),
-            Some(b't') => Value::Bool(true),
-            Some(b'f') => Value::Bool(false),
-            Some(b'n') => Value::Null,
-            _ => Value::Number(raw),
+            .ok_or_else(|| self.error(JsonErrorKind::TooManyValues, start))?;
+        let value = match self.peek() {
+            Some(b'{') => self.object(depth + 1)?,
+            Some(b'[') => self.array(depth + 1)?,
+            Some(b'"') => Value::String(self.string()?),
+            Some(b't') => self.word(Value::Bool(true), "true"),
+            Some(b'f') => self.word(Value::Bool(false), "false"),
+            Some(b'n') => self.word(Value::Null, "null"),
+            _ => self.number(),
         };
+        let raw = self.since(start);
         Ok(Json { raw, value })
     }
 
-    fn string(&self, raw: &'a str) -> Result<Cow<'a, str>, JsonError> {
-        if raw.as_bytes().contains(&b'\\') {
-            let text = serde_json::from_str(raw).map_err(|error| self.surrogate(raw, &error))?;
+    fn word(&mut self, value: Value<'a>, word: &str) -> Value<'a> {
+        self.at += word.len();
+        value
+    }
+
+    fn number(&mut self) -> Value<'a> {
+        let start = self.at;
+        let in_number =
+            |byte: &&u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+        self.at += self.rest().iter().take_while(in_number).count();
+        Value::Number(self.since(start))
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
+        let start = self.at;
+        let mut escapes = false;
+        self.at += 1;
+        while let Some(step) = self.rest().iter().position(|b| matches!(b, b'"' | b'\\')) {
+            self.at += step;
+            if self.peek() == Some(b'"') {
+                break;
+            }
+            escapes = true;
+            self.at += 2;
+        }
+        let inside = self.since(start + 1);
+        self.at += 1;
+        if escapes {
+            let raw = self.since(start);
+            let text =
+                serde_json::from_str(raw).map_err(|error| surrogate(self.bytes, raw, &error))?;
             return Ok(Cow::Owned(text));
         }
-        let text = raw
-            .strip_prefix('"')
-            .and_then(|text| text.strip_suffix('"'));
-        Ok(Cow::Borrowed(text.unwrap_or(raw)))
+        Ok(Cow::Borrowed(inside))
     }
 
-    fn array(&mut self, raw: &'a str, depth: usize) -> Result<Value<'a>, JsonError> {
-        self.check_depth(raw, depth)?;
-        let elements = self.elements(raw)?;
-        let values = elements.into_iter().enumerate().map(|(index, element)| {
-            self.value(element.get(), depth)
-                .map_err(|error| error.within(&Pointer::root().index(index)))
-        });
-        values.collect::<Result<_, _>>().map(Value::Array)
+    fn array(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
+        self.check_depth(depth)?;
+        let mut elements = Vec::new();
+        let mut more = self.enters(b']');
+        while more {
+            let element = self.value(depth).map_err(|error| {
+                let place = Pointer::root().index(elements.len());
+                error.within(&place)
+            })?;
+            elements.push(element);
+            more = self.goes_on();
+        }
+        Ok(Value::Array(elements))
     }
 
-    fn elements(&self, raw: &'a str) -> Result<Vec<&'a RawValue>, JsonError> {
-        serde_json::from_str(raw).map_err(|error| self.surrogate(raw, &error))
-    }
-
-    fn object(&mut self, raw: &'a str, depth: usize) -> Result<Value<'a>, JsonError> {
-        self.check_depth(raw, depth)?;
-        let Members(members) =
-            serde_json::from_str(raw).map_err(|error| self.surrogate(raw, &error))?;
+    fn object(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
+        self.check_depth(depth)?;
+        let mut members: Vec<Member<'a>> = Vec::new();
+        let mut more = self.enters(b'}');
+        while more {
+            let name = self.string()?;
+            // Over the colon.
+            self.skip_space();
+            self.at += 1;
+            self.skip_space();
+            match self.value(depth) {
+                Ok(value) => members.push((name, value)),
+                Err(error) => return Err(error.within(&Pointer::root().child(&name))),
+            }
+            more = self.goes_on();
+        }
         if let Some((name, second)) = find_duplicate(&members) {
             return Err(self
-                .error(JsonErrorKind::DuplicateName, second.get())
+                .error(
+                    JsonErrorKind::DuplicateName,
+                    offset_in(self.text.as_bytes(), second.raw),
+                )
                 .within(&Pointer::root().child(name)));
         }
-        let values =
-            members
-                .into_iter()
-                .map(|(name, member)| match self.value(member.get(), depth) {
-                    Ok(value) => Ok((name, value)),
-                    Err(error) => Err(error.within(&Pointer::root().child(&name))),
-                });
-        values.collect::<Result<_, _>>().map(Value::Object)
+        Ok(Value::Object(members))
     }
 
-    fn check_depth(&self, raw: &str, depth: usize) -> Result<(), JsonError> {
+    /// Goes into a container; false when it `ends` at once.
+    fn enters(&mut self, end: u8) -> bool {
+        self.at += 1;
+        self.skip_space();
+        let is_empty = self.peek() == Some(end);
+        self.at += usize::from(is_empty);
+        !is_empty
+    }
+
+    /// Goes over the comma to the next item of a container, or over its end.
+    fn goes_on(&mut self) -> bool {
+        self.skip_space();
+        let more = self.peek() == Some(b',');
+        self.at += 1;
+        if more {
+            self.skip_space();
+        }
+        more
+    }
+
+    fn skip_space(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\n' | b'\r' | b'\t')) {
+            self.at += 1;
+        }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    fn check_depth(&self, depth: usize) -> Result<(), JsonError> {
         if depth > self.depth_max {
-            return Err(self.error(JsonErrorKind::TooDeep, raw));
+            return Err(self.error(JsonErrorKind::TooDeep, self.at));
         }
         Ok(())
     }
 
-    fn error(&self, kind: JsonErrorKind, raw: &str) -> JsonError {
-        let position = Position::of(self.bytes, offset_in(self.bytes, raw));
+    /// An error at a place of the text.
+    fn error(&self, kind: JsonErrorKind, at: usize) -> JsonError {
+        let position = Position::of(self.bytes, offset_in(self.bytes, self.text) + at);
         JsonError::new(kind, Some(position))
-    }
-
-    /// The grammar was checked, and it has nothing to say about surrogates: they are all that is
-    /// left to be wrong.
-    fn surrogate(&self, raw: &str, error: &serde_json::Error) -> JsonError {
-        let position = position_of_error(self.bytes, raw, error);
-        JsonError::new(JsonErrorKind::LoneSurrogate, Some(position))
     }
 }
 
-type Member<'a> = (Cow<'a, str>, &'a RawValue);
+type Member<'a> = (Cow<'a, str>, Json<'a>);
 
 /// The second member of the first name that occurs twice.
-fn find_duplicate<'m, 'a>(members: &'m [Member<'a>]) -> Option<(&'m str, &'a RawValue)> {
+fn find_duplicate<'m, 'a>(members: &'m [Member<'a>]) -> Option<(&'m str, &'m Json<'a>)> {
     let second = if members.len() <= PAIRWISE_MEMBERS_MAX {
         members.iter().enumerate().find_map(|(position, member)| {
             let mut earlier = members.iter().take(position);
@@ -234,35 +328,5 @@ fn find_duplicate<'m, 'a>(members: &'m [Member<'a>]) -> Option<(&'m str, &'a Raw
             .find(|((a, _), (b, _))| a == b)
             .map(|(_, second)| *second)
     };
-    second.map(|(name, value)| (name.as_ref(), *value))
-}
-
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Name<'a>(#[serde(borrow)] Cow<'a, str>);
-
-struct Members<'a>(Vec<Member<'a>>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(MembersVisitor)
-    }
-}
-
-struct MembersVisitor;
-
-impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::with_capacity(8);
-        while let Some((Name(name), value)) = map.next_entry::<Name<'de>, &'de RawValue>()? {
-            members.push((name, value));
-        }
-        Ok(Members(members))
-    }
+    second.map(|(name, value)| (name.as_ref(), value))
 }

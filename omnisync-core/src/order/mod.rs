@@ -2,6 +2,7 @@
 
 pub mod intake;
 mod model;
+mod place;
 mod record;
 mod revision;
 mod rule;

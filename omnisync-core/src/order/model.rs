@@ -100,7 +100,7 @@ impl Order {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Currency([u8; 3]);
 
-/// Active ISO 4217 codes that do not have two minor digits.
+/// Active ISO 4217 codes that do not have two minor digits, sorted.
 const MINOR_DIGITS: &[(&[u8; 3], u32)] = &[
     (b"BHD", 3),
     (b"BIF", 0),
@@ -130,24 +130,26 @@ const MINOR_DIGITS: &[(&[u8; 3], u32)] = &[
     (b"XPF", 0),
 ];
 
-/// Active ISO 4217 codes with two minor digits.
+/// Active ISO 4217 codes with two minor digits, sorted, four bytes each.
 const TWO_DIGITS: &str = "AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BMD BND BOB BOV BRL \
     BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW CNY COP COU CRC CUP CVE CZK DKK DOP DZD EGP ERN ETB \
     EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HTG HUF IDR ILS INR IRR JMD KES KGS KHR KPW \
     KYD KZT LAK LBP LKR LRD LSL MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MXV MYR MZN NAD \
     NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE \
     SOS SRD SSP STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN UYU UZS VED VES WST \
-    XCD XCG YER ZAR ZMW ZWG";
+    XCD XCG YER ZAR ZMW ZWG ";
 
 impl Currency {
     /// Parses an active ISO 4217 code in upper case.
     pub fn parse(code: &str) -> Option<Self> {
         let bytes: [u8; 3] = code.as_bytes().try_into().ok()?;
-        let known = MINOR_DIGITS.iter().any(|(known, _)| **known == bytes)
-            || TWO_DIGITS
-                .split_ascii_whitespace()
-                .any(|known| known == code);
-        known.then_some(Self(bytes))
+        let currency = Self(bytes);
+        let (two_digits, _) = TWO_DIGITS.as_bytes().as_chunks::<4>();
+        let known = currency.odd_digits().is_some()
+            || two_digits
+                .binary_search_by(|[a, b, c, _]| [*a, *b, *c].cmp(&bytes))
+                .is_ok();
+        known.then_some(currency)
     }
 
     /// The code.
@@ -157,10 +159,14 @@ impl Currency {
 
     /// Number of digits of the minor unit: 2 for USD, 0 for JPY.
     pub fn minor_digits(self) -> u32 {
-        MINOR_DIGITS
-            .iter()
-            .find(|(code, _)| **code == self.0)
-            .map_or(2, |(_, digits)| *digits)
+        self.odd_digits().unwrap_or(2)
+    }
+
+    /// Number of digits of the minor unit, where it is not two.
+    fn odd_digits(self) -> Option<u32> {
+        let found = MINOR_DIGITS.binary_search_by(|(code, _)| (*code).cmp(&self.0));
+        let (_, digits) = MINOR_DIGITS.get(found.ok()?)?;
+        Some(*digits)
     }
 }
 
@@ -206,5 +212,31 @@ impl fmt::Display for Country {
 impl fmt::Debug for Country {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn currencies_are_found_in_their_tables() {
+        assert!(MINOR_DIGITS.is_sorted_by(|(a, _), (b, _)| a < b));
+        let two_digits: Vec<&str> = TWO_DIGITS.split_ascii_whitespace().collect();
+        assert!(two_digits.is_sorted_by(|a, b| a < b));
+        assert_eq!(TWO_DIGITS.len(), 4 * two_digits.len());
+        for code in two_digits {
+            assert_eq!(Currency::parse(code).map(Currency::minor_digits), Some(2));
+        }
+        for (code, digits) in MINOR_DIGITS {
+            let code = std::str::from_utf8(*code).unwrap();
+            assert_eq!(
+                Currency::parse(code).map(Currency::minor_digits),
+                Some(*digits)
+            );
+        }
+        for code in ["", "EU", "EUROS", "eur", "AAA", "ZZZ", "XXX", "D A", "D AF"] {
+            assert_eq!(Currency::parse(code), None, "{code:?}");
+        }
     }
 }

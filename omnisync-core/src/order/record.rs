@@ -35,10 +35,13 @@ pub struct OrderRecord {
     /// The CloudEvent that carries the current revision, as it was received.
     pub oms_event: Box<RawValue>,
     /// When the current revision was accepted.
+    #[serde(with = "crate::instant")]
     pub ingested_at: DateTime<Utc>,
     /// When a batch took the order.
+    #[serde(default, with = "crate::instant::option")]
     pub picked_up_at: Option<DateTime<Utc>>,
     /// When the order reached a terminal state.
+    #[serde(default, with = "crate::instant::option")]
     pub processed_at: Option<DateTime<Utc>>,
     /// The batch that took the order last.
     pub batch_id: Option<BatchId>,
@@ -59,6 +62,7 @@ pub struct OrderRecord {
     /// Hash of what the current revision says.
     pub content_hash: Sha256,
     /// When the order began to wait: the event's own time, but never after its arrival.
+    #[serde(with = "crate::instant")]
     pub waiting_since: DateTime<Utc>,
     /// Raised whenever the order returns to waiting; part of the batch id.
     pub claim_generation: u32,
@@ -67,7 +71,11 @@ pub struct OrderRecord {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub may_be_in_erp: bool,
     /// The instant of `ttl`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::instant::option"
+    )]
     pub expires_at: Option<DateTime<Utc>>,
     /// A newer revision that waits for this one to leave its batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,8 +97,10 @@ pub struct RevisionContent {
     /// The CloudEvent.
     pub oms_event: Box<RawValue>,
     /// When it was accepted.
+    #[serde(with = "crate::instant")]
     pub ingested_at: DateTime<Utc>,
     /// When the order system recorded it, but never after its arrival.
+    #[serde(with = "crate::instant")]
     pub waiting_since: DateTime<Utc>,
     /// Where it came from.
     pub cause: Cause,

@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{OrderId, Sha256};
-use crate::json::{Json, Value};
+use crate::json::{self, Json, Value};
 
 /// Which version of an order an event carries.
 ///
@@ -19,7 +19,11 @@ pub struct Revision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,
     /// When the order system recorded this version; ignored where a number decides.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::instant::option"
+    )]
     pub time: Option<DateTime<Utc>>,
 }
 
@@ -64,16 +68,8 @@ pub fn content_hash(data: &Json<'_>) -> Sha256 {
     canonical.push_str("order:");
     match &data.value {
         Value::Object(members) => {
-            let kept: Vec<_> = members
-                .iter()
-                .filter(|(name, _)| name != REVISION_MEMBER)
-                .cloned()
-                .collect();
-            Json {
-                raw: data.raw,
-                value: Value::Object(kept),
-            }
-            .canonical(&mut canonical);
+            let kept = members.iter().filter(|(name, _)| name != REVISION_MEMBER);
+            json::write_members(&mut canonical, kept);
         }
         _ => data.canonical(&mut canonical),
     }

@@ -62,6 +62,7 @@ impl Trail {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TrailEntry {
     /// When.
+    #[serde(with = "crate::instant")]
     pub at: DateTime<Utc>,
     /// State before; `None` for the first entry.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -64,6 +64,7 @@ pub enum Trigger {
     /// A window closed after the oldest order was recorded.
     Window {
         /// When it closed.
+        #[serde(with = "crate::instant")]
         closed_at: DateTime<Utc>,
     },
     /// The oldest order waits as long as allowed.

@@ -42,6 +42,15 @@ impl Breaker {
         Self::default()
     }
 
+    /// The same, and blocked until `instant` at least: the peer asked to be left alone.
+    #[must_use]
+    pub fn blocked(self, instant: DateTime<Utc>) -> Self {
+        Self {
+            open_until: self.open_until.max(Some(instant)),
+            ..self
+        }
+    }
+
     /// The peer failed at `now`.
     #[must_use]
     pub fn failed(self, now: DateTime<Utc>, policy: &BreakerPolicy) -> Self {

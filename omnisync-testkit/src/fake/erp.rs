@@ -26,7 +26,7 @@ use omnisync_core::port::{
 
 use disk::Disk;
 use engine::Inner;
-use execution::Outcome;
+use execution::{Execution, Outcome};
 
 /// An ERP with the manners of Finance & Operations: it opens the package with the verifier,
 /// imports headers before lines into the [tables](ErpTables) of its one company, checks required
@@ -163,6 +163,12 @@ impl FakeErp {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether an import has ended; `None` when it is not known.
+    pub fn has_ended(&self, execution: ExecutionId) -> Option<bool> {
+        let inner = self.lock();
+        inner.executions.get(&execution).map(Execution::has_ended)
     }
 
     /// A copy of the tables as they are now.

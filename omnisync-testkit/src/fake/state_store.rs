@@ -30,6 +30,8 @@ pub struct MemoryStateStoreOptions {
     pub empty_pages: bool,
     /// A write shows in queries only after this many further operations. Default 0.
     pub query_lag_operations: u64,
+    /// Queries lag only when [`MemoryStateStore::lag_next_query`] was called. Default `false`.
+    pub lags_on_demand: bool,
 }
 
 impl Default for MemoryStateStoreOptions {
@@ -41,6 +43,7 @@ impl Default for MemoryStateStoreOptions {
             page_items_max: Query::PAGE_ITEMS,
             empty_pages: false,
             query_lag_operations: 0,
+            lags_on_demand: false,
         }
     }
 }
@@ -84,6 +87,7 @@ struct Inner {
     operations: u64,
     item_faults: BTreeMap<DocumentKey, VecDeque<ItemFault>>,
     throttles: VecDeque<Duration>,
+    lag_next: bool,
 }
 
 impl MemoryStateStore {
@@ -125,6 +129,12 @@ impl MemoryStateStore {
     /// How many calls there have been.
     pub fn operations(&self) -> u64 {
         self.locked().operations
+    }
+
+    /// The next query sees the store as it was some operations ago; needs
+    /// [`lags_on_demand`](MemoryStateStoreOptions::lags_on_demand).
+    pub fn lag_next_query(&self) {
+        self.locked().lag_next = true;
     }
 
     /// Lets lagging queries catch up with every write.
@@ -183,7 +193,7 @@ impl StateStore for MemoryStateStore {
     }
 
     async fn query(&self, query: Query) -> Result<Page, PortError> {
-        let inner = self.begin("state_store.query")?;
+        let mut inner = self.begin("state_store.query")?;
         let start = Position::parse(&query)?;
         if self.options.empty_pages && !start.pause_over {
             let continuation = Some(
@@ -198,7 +208,9 @@ impl StateStore for MemoryStateStore {
                 continuation,
             });
         }
-        let source = if self.options.query_lag_operations > 0 {
+        let asked = std::mem::take(&mut inner.lag_next);
+        let lags = asked || !self.options.lags_on_demand;
+        let source = if lags && self.options.query_lag_operations > 0 {
             &inner.visible
         } else {
             &inner.documents
@@ -297,8 +309,12 @@ fn page(
         .by_ref()
         .take(size)
         .map(|document| Document {
-            body: document.body.clone().filter(|_| query.bodies),
-            ..document.clone()
+            key: document.key.clone(),
+            state: document.state.clone(),
+            due_at: document.due_at,
+            expires_at: document.expires_at,
+            body: document.body.as_ref().filter(|_| query.bodies).cloned(),
+            etag: document.etag.clone(),
         })
         .collect();
     let more = matching.next().is_some();

@@ -15,6 +15,7 @@ use omnisync_core::port::Clock as _;
 
 use super::choices::{About, Choices, Mode};
 use super::fault_kind::FaultKind;
+use super::lookout;
 use super::scenario::{Life, Play, Scenario, Worker};
 use super::tape::Tape;
 use super::violation::Violation;
@@ -59,9 +60,15 @@ pub(super) fn run(scenario: &dyn Scenario, mode: Mode, verbose: bool) -> Ran {
     let start = sim.shared.time.now();
     let steps = {
         let mut executor = Executor::new(sim.clone());
-        let ended = catch_unwind(AssertUnwindSafe(|| executor.complete(scenario)));
+        let canaries = scenario.shape().canaries;
+        let complete = || catch_unwind(AssertUnwindSafe(|| executor.complete(scenario)));
+        let (ended, logged) = lookout::listen(canaries, complete);
         if let Err(panic) = ended {
             sim.violate(panicked(&*panic));
+        }
+        if let Some(field) = logged {
+            let detail = format!("personal data was logged as {field}");
+            sim.violate(Violation::new("I-X2", detail));
         }
         executor.steps
     };
@@ -245,6 +252,7 @@ impl Executor {
                 continue;
             };
             task.rounds_left -= 1;
+            self.sim.shared.lock().rounds += 1;
             task.woken.0.store(true, Ordering::SeqCst);
             task.state = TaskState::Busy(Box::pin(async move {
                 let ended = worker.round().await;
@@ -359,7 +367,18 @@ impl Executor {
                 let pause = self.sim.shared.shape.pause;
                 let pause = match ended {
                     Ok(()) => pause,
-                    Err(error) => error.retry_after().unwrap_or(ERROR_PAUSE).max(pause),
+                    Err(error) => {
+                        let canaries = self.sim.shared.shape.canaries;
+                        if lookout::mentions(
+                            canaries,
+                            &format_args!("{} {error:?}", error.report()),
+                        ) {
+                            let detail =
+                                format!("personal data is in an error of {}", error.operation());
+                            self.sim.violate(Violation::new("I-X2", detail));
+                        }
+                        error.retry_after().unwrap_or(ERROR_PAUSE).max(pause)
+                    }
                 };
                 let until = later(self.sim.shared.time.now(), pause);
                 task.state = TaskState::Resting { worker, until };
@@ -402,8 +421,11 @@ impl Executor {
             state.healing = true;
             state.waits.clear();
         }
+        let mut unrest = play.unrest();
+        if unrest.is_none() {
+            return;
+        }
         self.start_all(play, 0);
-        let mut unrest = None;
         for _ in 0..self.sim.shared.shape.heal_ticks_max {
             self.sim.shared.time.advance(self.sim.past_lease());
             play.heal();

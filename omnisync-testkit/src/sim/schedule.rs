@@ -66,7 +66,9 @@ impl Schedule {
         let worker = u64::try_from(state.worker).unwrap_or(u64::MAX);
         state.hash.number(worker);
         state.hash.text(call.operation);
-        if let Some(operations) = &mut state.operations {
+        if state.phase == Phase::Chaos
+            && let Some(operations) = &mut state.operations
+        {
             operations.push(call.operation);
         }
         self.check_patience(&mut state, call, asked_at);

@@ -55,18 +55,57 @@ impl From<Tape> for Vec<u32> {
 }
 
 impl fmt::Display for Tape {
+    /// Most choices are 0, so the text tells how many of them come before each other choice.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut bytes = Vec::with_capacity(self.0.len());
+        let mut bytes = Vec::new();
+        let mut zeros = 0;
         for choice in &self.0 {
-            let mut rest = *choice;
-            while rest >= 0x80 {
-                bytes.push(0x80 | (rest & 0x7f).to_le_bytes()[0]);
-                rest >>= 7;
+            if *choice == 0 {
+                zeros += 1;
+            } else {
+                push(std::mem::take(&mut zeros), &mut bytes);
+                push(*choice, &mut bytes);
             }
-            bytes.push(rest.to_le_bytes()[0]);
+        }
+        if zeros > 0 {
+            push(zeros, &mut bytes);
         }
         // Even the empty tape is a word.
         write!(f, "t{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+}
+
+/// Seven bits a byte, the lowest first; all but the last have the high bit.
+fn push(number: u32, bytes: &mut Vec<u8>) {
+    let mut rest = number;
+    while rest >= 0x80 {
+        bytes.push(0x80 | (rest & 0x7f).to_le_bytes()[0]);
+        rest >>= 7;
+    }
+    bytes.push(rest.to_le_bytes()[0]);
+}
+
+fn numbers(bytes: &[u8]) -> Result<Vec<u32>, NotATape> {
+    let mut numbers = Vec::new();
+    let (mut number, mut shift) = (0_u32, 0_u32);
+    for byte in bytes {
+        let bits = u32::from(byte & 0x7f);
+        let shifted = bits.checked_shl(shift).ok_or(NotATape)?;
+        if shifted >> shift != bits {
+            return Err(NotATape);
+        }
+        number |= shifted;
+        if byte & 0x80 == 0 {
+            numbers.push(number);
+            (number, shift) = (0, 0);
+        } else {
+            shift += 7;
+        }
+    }
+    if shift == 0 {
+        Ok(numbers)
+    } else {
+        Err(NotATape)
     }
 }
 
@@ -77,26 +116,18 @@ impl FromStr for Tape {
         let text = text.trim().strip_prefix('t').ok_or(NotATape)?;
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| NotATape)?;
         let mut choices = Vec::new();
-        let (mut choice, mut shift) = (0_u32, 0_u32);
-        for byte in bytes {
-            let bits = u32::from(byte & 0x7f);
-            let shifted = bits.checked_shl(shift).ok_or(NotATape)?;
-            if shifted >> shift != bits || choices.len() >= CHOICES_MAX {
-                return Err(NotATape);
-            }
-            choice |= shifted;
-            if byte & 0x80 == 0 {
-                choices.push(choice);
-                (choice, shift) = (0, 0);
+        for (index, number) in numbers(&bytes)?.into_iter().enumerate() {
+            if index.is_multiple_of(2) {
+                let zeros = usize::try_from(number).map_err(|_| NotATape)?;
+                if choices.len() + zeros > CHOICES_MAX {
+                    return Err(NotATape);
+                }
+                choices.resize(choices.len() + zeros, 0);
             } else {
-                shift += 7;
+                choices.push(number);
             }
         }
-        if shift == 0 {
-            Ok(Self(choices))
-        } else {
-            Err(NotATape)
-        }
+        Ok(Self(choices))
     }
 }
 
@@ -119,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_is_no_tape_is_refused() {
-        for text in ["", "AA", "t!", "tgA", "t_____w", "tA A"] {
+        for text in ["", "AA", "t!", "tgA", "t_____w", "tA A", "t_____w8"] {
             assert_eq!(text.parse::<Tape>(), Err(NotATape), "{text}");
         }
     }

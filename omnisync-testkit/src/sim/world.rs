@@ -54,6 +54,7 @@ pub(super) struct State {
     /// The worker whose turn it is does nothing before this instant.
     pub(super) paused_until: Option<DateTime<Utc>>,
     pub(super) calls: u64,
+    pub(super) rounds: u64,
     pub(super) faults: u64,
     /// Faults that strike after the effect of a call.
     pub(super) open: Vec<(u64, FaultKind)>,
@@ -61,7 +62,7 @@ pub(super) struct State {
     pub(super) hash: TraceHash,
     pub(super) violation: Option<Violation>,
     pub(super) marks: Vec<&'static str>,
-    /// The operation of each call, where somebody wants to know.
+    /// The operation of each call of the chaos, where somebody wants to know.
     pub(super) operations: Option<Vec<&'static str>>,
     /// What happened, line by line, where somebody wants to read it.
     pub(super) story: Option<Vec<String>>,
@@ -122,6 +123,7 @@ impl Sim {
             dead: false,
             paused_until: None,
             calls: 0,
+            rounds: 0,
             faults: 0,
             open: Vec::new(),
             waits: Vec::new(),
@@ -208,6 +210,11 @@ impl Sim {
     /// Calls so far.
     pub fn calls(&self) -> u64 {
         self.shared.lock().calls
+    }
+
+    /// Rounds of all workers that began so far.
+    pub fn rounds(&self) -> u64 {
+        self.shared.lock().rounds
     }
 
     /// How long a pause lasts that outlives every lease.

@@ -7,6 +7,7 @@ mod explore;
 mod fake_erp;
 mod fakes;
 mod fixture;
+mod published;
 mod sim;
 mod teeth;
 

@@ -97,8 +97,10 @@ impl BatchFlow {
         epoch: u32,
         error: PortError,
     ) -> Result<BatchOutcome, PortError> {
-        let Ok(Some(batch)) = self.repository.batch(id).await else {
-            return Err(error);
+        let batch = match self.repository.batch(id).await {
+            Ok(Some(batch)) => batch,
+            Ok(None) => return Err(error),
+            Err(busy) => return Err(error.no_sooner(busy.retry_after())),
         };
         let elsewhere = BatchOutcome::of(BatchStep::Elsewhere, Some(id), Vec::new());
         if batch.record.epoch != epoch {
@@ -117,7 +119,8 @@ impl BatchFlow {
             .await
         {
             Ok(Saved::Lost) => Ok(elsewhere),
-            Ok(Saved::Yes(_)) | Err(_) => Err(error),
+            Ok(Saved::Yes(_)) => Err(error),
+            Err(busy) => Err(error.no_sooner(busy.retry_after())),
         }
     }
 

@@ -19,6 +19,15 @@ use crate::port::{BlobStage, ErpImporter, ImportStatus, StateStore, Submission};
 /// Unfinished batches that a run looks at.
 const BATCHES_EXAMINED_MAX: usize = 1_000;
 
+/// What a failure means for the project's slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    /// The ERP has the import, or may have it: no other may begin.
+    Keep,
+    /// The ERP certainly has nothing of it: others may go first.
+    Leave,
+}
+
 /// Submits staged packages, oldest first and one at a time per project, and settles every order
 /// from the import's own results.
 #[derive(Debug)]
@@ -59,6 +68,10 @@ impl Deliver {
     /// ERP does not have leaves its project to the batches behind it meanwhile.
     #[instrument(skip_all, fields(worker = %self.worker.id))]
     pub async fn run_once(&self) -> Result<DeliverOutcome, PortError> {
+        Box::pin(self.run()).await
+    }
+
+    async fn run(&self) -> Result<DeliverOutcome, PortError> {
         let now = self.worker.now();
         let mut next_due: Option<DateTime<Utc>> = None;
         let mut holder = None;
@@ -120,7 +133,7 @@ impl Deliver {
         match self.erp.status(ExecutionId::from(id)).await {
             Ok(ImportStatus::NotSubmitted) => {}
             Ok(_) => return self.submitted(batch).await,
-            Err(error) => return self.wait_after(batch, error).await,
+            Err(error) => return self.wait_after(batch, error, Slot::Keep).await,
         }
         let package = batch.record.package.clone().ok_or_else(|| {
             PortError::new(ErrorKind::Corrupt, "deliver.submit").with_detail(format!(
@@ -135,10 +148,10 @@ impl Deliver {
                     .advance(batch, BatchCommand::Restage, Delivered::Restaged)
                     .await;
             }
-            Err(error) => return self.fail(batch, error).await,
+            Err(error) => return self.fail(batch, error, Slot::Leave).await,
         };
         if read.receipt.sha256 != package.sha256 {
-            return self.fail(batch, altered(&package)).await;
+            return self.fail(batch, altered(&package), Slot::Leave).await;
         }
         let submission = Submission {
             execution: id.into(),
@@ -152,7 +165,8 @@ impl Deliver {
         match self.erp.submit(submission).await {
             Ok(_) => self.submitted(batch).await,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => self.submitted(batch).await,
-            Err(error) => self.wait_after(batch, error).await,
+            // What the ERP refuses for good it did not take.
+            Err(error) => self.wait_after(batch, error, Slot::Leave).await,
         }
     }
 
@@ -176,7 +190,7 @@ impl Deliver {
         let execution = ExecutionId::from(batch.record.id);
         let status = match self.erp.status(execution).await {
             Ok(status) => status,
-            Err(error) => return self.wait_after(batch, error).await,
+            Err(error) => return self.wait_after(batch, error, Slot::Keep).await,
         };
         let now = self.worker.now();
         let age = now - batch.record.submitted_at.unwrap_or(now);
@@ -207,6 +221,7 @@ impl Deliver {
         &self,
         batch: Stored<BatchRecord>,
         error: PortError,
+        slot: Slot,
     ) -> Result<DeliverOutcome, PortError> {
         if error.is_transient() || error.kind() == ErrorKind::Conflict {
             note_failure(&batch.record, &error);
@@ -215,7 +230,11 @@ impl Deliver {
             let delay = error.retry_after().unwrap_or(backoff);
             let waits_for = format!("the ERP ({})", error.kind());
             let until = self.worker.after(delay);
-            return self.wait(batch, waits_for, until, Attempt::Failed).await;
+            // Where the wait cannot be stored, whoever runs the flow has to know of it.
+            return self
+                .wait(batch, waits_for, until, Attempt::Failed)
+                .await
+                .map_err(|unsaved| unsaved.no_sooner(error.retry_after()));
         }
         let refused = matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge);
         let refusals = batch.record.futile_attempts.saturating_add(1);
@@ -224,7 +243,7 @@ impl Deliver {
             let detail = error.to_string();
             return self.settle_with(batch, Ruling::Refused { detail }).await;
         }
-        self.fail(batch, error).await
+        self.fail(batch, error, slot).await
     }
 
     /// Lets go of the batch and reports the error: somebody has to repair something. Whoever
@@ -233,25 +252,30 @@ impl Deliver {
         &self,
         batch: Stored<BatchRecord>,
         error: PortError,
+        slot: Slot,
     ) -> Result<DeliverOutcome, PortError> {
         note_failure(&batch.record, &error);
         let id = batch.record.id;
-        let is_in_erp = batch.record.state != BatchState::Staged;
         let attempt = batch.record.attempts.saturating_add(1);
-        let delay = self.policy.retry.delay(attempt, self.worker.ids.jitter());
-        let until = self.worker.after(delay);
+        let backoff = self.policy.retry.delay(attempt, self.worker.ids.jitter());
+        let until = self
+            .worker
+            .after(backoff.max(error.retry_after().unwrap_or_default()));
         let ended = match error.kind() {
             ErrorKind::Invalid | ErrorKind::TooLarge => Attempt::Futile,
             _ => Attempt::Failed,
         };
-        let waiting = self.wait(batch, error.to_string(), until, ended).await?;
+        let too = |unsaved: PortError| unsaved.no_sooner(error.retry_after());
+        let waits_for = error.to_string();
+        let waiting = self.wait(batch, waits_for, until, ended).await;
+        let waiting = waiting.map_err(too)?;
         if waiting.step == Delivered::Elsewhere {
             return Ok(waiting);
         }
-        if !is_in_erp && !error.is_transient() {
-            self.repository
-                .vacate(&self.spec.project, id, self.worker.now())
-                .await?;
+        if slot == Slot::Leave && !error.is_transient() {
+            let now = self.worker.now();
+            let vacated = self.repository.vacate(&self.spec.project, id, now).await;
+            vacated.map_err(too)?;
         }
         Err(error)
     }

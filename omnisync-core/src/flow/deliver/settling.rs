@@ -6,7 +6,7 @@ use tracing::{info, warn};
 use super::super::build::order_of;
 use super::super::repository::{Decision, Saved, Stored};
 use super::super::settle::{ExpectedRecords, Fates, OrderVerdict};
-use super::flow::Deliver;
+use super::flow::{Deliver, Slot};
 use super::outcome::{DeliverOutcome, Delivered, SettledOrder};
 use crate::batch::{Attempt, BatchCommand, BatchRecord, Member, Settlement};
 use crate::error::{ErrorKind, PortError};
@@ -93,7 +93,7 @@ impl Deliver {
         let execution = ExecutionId::from(batch.record.id);
         let fates = match self.fates(execution).await {
             Ok(fates) => fates,
-            Err(error) => return self.wait_after(batch, error).await,
+            Err(error) => return self.wait_after(batch, error, Slot::Keep).await,
         };
         let readings = batch.record.futile_attempts.saturating_add(1);
         let ruling = Ruling::Results {
@@ -168,7 +168,7 @@ impl Deliver {
         let members = match self.repository.sealed_members(&batch.record).await {
             Ok(members) => members,
             Err(error) if error.is_transient() => return Err(error),
-            Err(error) => return self.fail(batch, error).await,
+            Err(error) => return self.fail(batch, error, Slot::Keep).await,
         };
         let mut done = DeliverOutcome::of(Some(id), Delivered::Elsewhere);
         let mut settlement = Settlement::default();

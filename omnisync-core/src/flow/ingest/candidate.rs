@@ -134,8 +134,8 @@ pub(super) fn candidate(
             "the type of event is none of those that this pipeline handles",
         ));
     }
-    let text = match event.data() {
-        EventData::Json(json) => json.get(),
+    let json = match event.data() {
+        EventData::Json(json) => json,
         EventData::None => return Err(null_payload()),
         EventData::Text(_) | EventData::Binary(_) => {
             return Err(Refusal::new(
@@ -144,7 +144,7 @@ pub(super) fn candidate(
             ));
         }
     };
-    let data = json::parse(text.as_bytes(), &Limits::default())?;
+    let data = json::parse_checked(json, &Limits::default())?;
     if data.is_null() {
         return Err(null_payload());
     }

@@ -105,6 +105,7 @@ impl Ingest {
             spans.push(first..events.len());
         }
         let mut intakes = self.accept_each(events).await.into_iter();
+        outcome.paused_until = self.breaker().blocked_until(self.worker.now());
         let mut settlements = Vec::with_capacity(spans.len());
         for (delivery, span) in received.deliveries.iter().zip(spans) {
             let fates: Vec<Intaken> = intakes.by_ref().take(span.len()).collect();
@@ -150,7 +151,14 @@ impl Ingest {
         // Events of one order meet the store one after the other, in their order.
         while !waiting.is_empty() {
             let round = one_per_order(&mut waiting);
-            self.store_round(round, now, &mut results).await;
+            let busy = self.store_round(round, now, &mut results).await;
+            // A store that asked for a pause is not asked again for the rest.
+            if let Some(error) = busy {
+                let fates = shared_failure(&error, waiting.len());
+                for ((index, event), fate) in waiting.drain(..).zip(fates) {
+                    results.insert(index, intaken(event, fate));
+                }
+            }
         }
         results.into_values().collect()
     }
@@ -160,7 +168,7 @@ impl Ingest {
         round: Vec<(usize, Candidate)>,
         now: DateTime<Utc>,
         results: &mut BTreeMap<usize, Intaken>,
-    ) {
+    ) -> Option<PortError> {
         let ids: Vec<OrderId> = round.iter().map(|(_, event)| event.order.clone()).collect();
         let decided = self
             .repository
@@ -177,9 +185,14 @@ impl Ingest {
                 })
             })
             .await;
+        let mut busy = None;
         let fates: Vec<Fate> = match decided {
             Ok(decided) => decided.into_iter().map(fate_of).collect(),
-            Err(error) => shared_failure(&error, round.len()),
+            Err(error) => {
+                let fates = shared_failure(&error, round.len());
+                busy = error.retry_after().map(|_| error);
+                fates
+            }
         };
         self.note_health(&fates, now);
         for ((index, event), fate) in round.into_iter().zip(fates) {
@@ -193,28 +206,29 @@ impl Ingest {
                     "IngestionSuccess"
                 );
             }
-            let order = Some(event.order);
-            results.insert(
-                index,
-                Intaken {
-                    order,
-                    fate,
-                    warnings: event.warnings,
-                },
-            );
+            results.insert(index, intaken(event, fate));
         }
+        busy
     }
 
     fn note_health(&self, fates: &[Fate], now: DateTime<Utc>) {
         let down = fates
             .iter()
             .any(|fate| matches!(fate, Fate::Failed(error) if !concerns_one_order(error)));
+        let pauses = fates.iter().filter_map(|fate| match fate {
+            Fate::Failed(error) => error.retry_after(),
+            _ => None,
+        });
+        let pause = pauses.max().map(|delay| self.worker.after(delay));
         let mut breaker = self.breaker.lock().unwrap_or_else(PoisonError::into_inner);
         *breaker = if down {
             breaker.failed(now, &self.policy.breaker)
         } else {
             breaker.succeeded()
         };
+        if let Some(until) = pause {
+            *breaker = breaker.blocked(until);
+        }
     }
 
     fn breaker(&self) -> Breaker {
@@ -280,7 +294,10 @@ impl Ingest {
             .map(|(delivery, disposition, fates)| settle_one(source, delivery, disposition, fates))
             .collect();
         let settled: Vec<_> = stream::iter(calls).buffered(concurrency).collect().await;
-        let mut broken = None;
+        let mut broken: Option<PortError> = None;
+        // Whoever hears of one error has to respect what all of them asked for.
+        let pause = outcome.paused_until.map(|until| until - self.worker.now());
+        let mut patience = pause.and_then(|pause| pause.to_std().ok());
         for (delivery, disposition, fates, settled) in settled {
             let settled = match settled {
                 Ok(settled) => settled,
@@ -290,6 +307,7 @@ impl Ingest {
                     continue;
                 }
                 Err(error) => {
+                    patience = patience.max(error.retry_after());
                     broken.get_or_insert(error);
                     continue;
                 }
@@ -302,7 +320,7 @@ impl Ingest {
             }
         }
         match broken {
-            Some(error) => Err(error),
+            Some(error) => Err(error.no_sooner(patience)),
             None => Ok(outcome),
         }
     }
@@ -387,6 +405,14 @@ fn note_fate(
         fate,
     });
     broken
+}
+
+fn intaken(event: Candidate, fate: Fate) -> Intaken {
+    Intaken {
+        order: Some(event.order),
+        fate,
+        warnings: event.warnings,
+    }
 }
 
 fn fate_of(decided: Result<Verdict, PortError>) -> Fate {

@@ -58,7 +58,8 @@ pub struct IngestOutcome {
     pub warned: usize,
     /// The source is finite and has handed out everything.
     pub ended: bool,
-    /// Nothing was received, since the store is down; until when.
+    /// Nothing is received until then, since the store is down or asked for a pause. Leave it
+    /// alone until then.
     pub paused_until: Option<DateTime<Utc>>,
 }
 

@@ -83,6 +83,28 @@ fn write_text(out: &mut String, text: &str, odd: bool) {
     }
 }
 
+/// The same value as `serde_json` has it. Every value is made from its own text alone, so the
+/// texts have to be right as well.
+fn as_serde(json: &Json<'_>) -> serde_json::Value {
+    use serde_json::Value as Theirs;
+    match &json.value {
+        Value::Null => Theirs::Null,
+        Value::Bool(value) => Theirs::Bool(*value),
+        Value::Number(text) => serde_json::from_str(text).unwrap(),
+        Value::String(text) => Theirs::String(text.clone().into_owned()),
+        Value::Array(elements) => {
+            assert!(json.raw.starts_with('[') && json.raw.ends_with(']'));
+            Theirs::Array(elements.iter().map(as_serde).collect())
+        }
+        Value::Object(members) => {
+            assert!(json.raw.starts_with('{') && json.raw.ends_with('}'));
+            let members = members.iter();
+            let members = members.map(|(name, value)| (name.to_string(), as_serde(value)));
+            Theirs::Object(members.collect())
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn the_reader_never_panics_on_arbitrary_bytes(bytes: Vec<u8>) {
@@ -101,6 +123,16 @@ proptest! {
             }
             Err(_) => prop_assert!(!theirs),
         }
+    }
+
+    #[test]
+    fn the_reader_agrees_with_serde_json_on_what_values_are(tree in tree(), odd: bool) {
+        let mut text = String::new();
+        tree.write(&mut text, odd);
+        let theirs: serde_json::Value = serde_json::from_str(&text)?;
+        let ours = read(&text);
+        prop_assert_eq!(as_serde(&ours), theirs);
+        prop_assert_eq!(ours.raw, text.trim());
     }
 
     #[test]

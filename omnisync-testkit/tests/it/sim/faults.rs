@@ -92,8 +92,6 @@ impl Play for Playing {
 
     fn audit(&mut self) -> Result<(), Violation> {
         let mut outcome = self.call.outcome.lock().unwrap();
-        // The last life is the one of healing.
-        outcome.deaths -= 1;
         outcome.seen = self.diary.read();
         outcome.state = self.kit.state();
         Ok(())

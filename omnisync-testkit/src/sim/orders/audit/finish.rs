@@ -1,0 +1,228 @@
+//! What holds once everything is at rest.
+
+use std::sync::Arc;
+
+use omnisync_core::batch::BatchState;
+use omnisync_core::flow::Explain;
+use omnisync_core::id::OrderId;
+use omnisync_core::order::StateName;
+use omnisync_core::port::StateStore;
+use rust_decimal::Decimal;
+
+use super::super::super::violation::Violation;
+use super::super::host::PipelinePolicies;
+use super::super::workload::{PlannedOrder, Twist};
+use super::view::OrderView;
+use super::{Auditor, Books, Finish};
+
+/// Calls that an order may take, and more of them for each fault.
+const CALLS_PER_ORDER: u64 = 40;
+const CALLS_PER_FAULT: u64 = 10;
+/// Calls of a round in which there is nothing to do, and some.
+const CALLS_PER_ROUND: u64 = 24;
+
+impl Auditor {
+    /// What is not at rest.
+    pub(in super::super) fn unrest(&self) -> Option<Violation> {
+        let unsettled = self.queue.unsettled();
+        let books = self.books();
+        let stuck = books
+            .orders
+            .iter()
+            .find(|(_, known)| !known.view.state.name.is_terminal());
+        if let Some((id, known)) = stuck {
+            let name = known.view.state.name;
+            let detail = format!("order {id} is still {name}");
+            // A good order that stands still beside a bad one was held up by it.
+            let good = books.planned(id).is_some_and(|planned| !planned.is_bad());
+            let beside = books.workload.orders.iter().any(PlannedOrder::is_bad);
+            let invariant = if good && beside { "I-O9" } else { "I-O1" };
+            return Some(Violation::new(invariant, detail));
+        }
+        if unsettled > 0 {
+            let detail = format!("{unsettled} messages are still in the queue");
+            return Some(Violation::new("I-O1", detail));
+        }
+        books
+            .batches
+            .iter()
+            .find(|(_, batch)| batch.view.state != BatchState::Done)
+            .map(|(id, batch)| {
+                let state = batch.view.state;
+                Violation::new("I-O6", format!("batch {id} is still {state:?}"))
+            })
+    }
+
+    /// Nothing is left to be removed.
+    pub(in super::super) fn is_clean(&self) -> bool {
+        let books = self.books();
+        books.orders.is_empty() && books.batches.is_empty() && books.segments.is_empty()
+    }
+
+    /// Every order that waits can say for what.
+    pub(in super::super) fn check_waits(&self, store: &Arc<dyn StateStore>) {
+        let waiting: Vec<OrderId> = {
+            let books = self.books();
+            let open = books.orders.iter();
+            open.filter(|(_, known)| !known.view.state.name.is_terminal())
+                .filter_map(|(id, _)| OrderId::new(id).ok())
+                .collect()
+        };
+        if waiting.is_empty() {
+            return;
+        }
+        let policy = PipelinePolicies::default().batch;
+        let explain = Explain::new(Arc::clone(store), policy);
+        for order in waiting {
+            let told = crate::crash::run(explain.order(&order));
+            let explained = matches!(
+                told,
+                Ok(Ok(Some(explanation))) if explanation.waiting.is_some()
+            );
+            if !explained {
+                self.violate(
+                    "I-O12",
+                    format!("order {order} cannot say what it waits for"),
+                );
+            }
+        }
+    }
+
+    /// The whole of what has to be true in the end.
+    pub(in super::super) fn audit(&self, finish: &Finish<'_>) -> Result<(), Violation> {
+        let books = self.books();
+        for (index, planned) in books.workload.orders.iter().enumerate() {
+            let id = planned.id.as_str();
+            if books.retired.contains(id) {
+                continue;
+            }
+            match books.orders.get(id) {
+                Some(known) => {
+                    if let Some(gap) = known.trail_gap() {
+                        return Err(Violation::new("I-X1", format!("order {id}: {gap}")));
+                    }
+                    books.check_end(index, planned, &known.view, finish)?;
+                }
+                None if books.accepts(index) => {
+                    return Err(Violation::new("I-O1", format!("order {id} is gone")));
+                }
+                None => {}
+            }
+        }
+        drop(books);
+        self.check_calls()
+    }
+
+    fn check_calls(&self) -> Result<(), Violation> {
+        let orders = u64::try_from(self.books().workload.orders.len()).unwrap_or(1);
+        let (calls, faults, rounds) = (self.sim.calls(), self.sim.faults(), self.sim.rounds());
+        let enough =
+            (CALLS_PER_ORDER + CALLS_PER_FAULT * faults) * orders + CALLS_PER_ROUND * rounds;
+        if calls <= enough {
+            return Ok(());
+        }
+        let detail = format!("{calls} calls for {orders} orders, {faults} faults, {rounds} rounds");
+        Err(Violation::new("I-O12", detail))
+    }
+}
+
+impl Books {
+    fn planned(&self, id: &str) -> Option<&PlannedOrder> {
+        self.workload.orders.get(self.index_of(id)?)
+    }
+
+    /// Something about this order was published that has to be accepted.
+    fn accepts(&self, order: usize) -> bool {
+        let events = self.published.iter().filter(|(of, _)| *of == order);
+        events
+            .filter_map(|(order, event)| self.event(*order, *event))
+            .any(|event| event.is_valid)
+    }
+
+    fn check_end(
+        &self,
+        index: usize,
+        planned: &PlannedOrder,
+        view: &OrderView,
+        finish: &Finish<'_>,
+    ) -> Result<(), Violation> {
+        let id = planned.id.as_str();
+        let published = self.published.iter().filter(|(of, _)| *of == index);
+        let events: Vec<_> = published
+            .filter_map(|(of, event)| self.event(*of, *event))
+            .filter(|event| event.is_valid)
+            .collect();
+        let newest = events.iter().map(|event| event.revision).max();
+        if view.revision.number != newest {
+            let detail = format!(
+                "order {id} ends at revision {}, not {newest:?}",
+                view.revision
+            );
+            return Err(Violation::new("I-O10", detail));
+        }
+        let counts = || events.iter().filter(|event| Some(event.revision) == newest);
+        let cancelled = counts().any(|event| event.cancels);
+        let amounts: Vec<Decimal> = counts().map(|event| event.amount).collect();
+        let taken = self.taken(id, &amounts);
+        let wrong = |what: &str| {
+            let name = view.state.name;
+            Err(Violation::new(
+                "I-O10",
+                format!("order {id} is {name}: {what}"),
+            ))
+        };
+        match view.state.name {
+            StateName::Imported if cancelled => wrong("it was cancelled"),
+            StateName::Imported if !taken => wrong("the ERP does not hold its newest revision"),
+            StateName::Cancelled if !cancelled => wrong("nobody cancelled it"),
+            StateName::Cancelled if self.was_created(id) => wrong("the ERP holds it"),
+            StateName::Imported | StateName::Cancelled => Ok(()),
+            StateName::Rejected if planned.is_refused() => Ok(()),
+            StateName::Quarantined if self.may_be_set_aside(planned, view, finish) => Ok(()),
+            name => {
+                let reason = view
+                    .state
+                    .reason
+                    .as_ref()
+                    .and_then(|reason| reason.name.clone());
+                let detail = format!("order {id} ends as {name} {}", reason.unwrap_or_default());
+                Err(Violation::new("I-O9", detail))
+            }
+        }
+    }
+
+    /// The ERP took one of these contents.
+    fn taken(&self, id: &str, amounts: &[Decimal]) -> bool {
+        amounts
+            .iter()
+            .any(|amount| self.creations.contains_key(&(id.to_owned(), *amount)))
+    }
+
+    fn was_created(&self, id: &str) -> bool {
+        self.creations.keys().any(|(order, _)| order == id)
+    }
+
+    /// A person is asked only where nobody else can decide.
+    fn may_be_set_aside(
+        &self,
+        planned: &PlannedOrder,
+        view: &OrderView,
+        finish: &Finish<'_>,
+    ) -> bool {
+        let reason = view.state.reason.as_ref();
+        match reason.and_then(|reason| reason.name.as_deref()) {
+            Some("RevisionConflict") => {
+                matches!(planned.twist, Twist::Conflict | Twist::ConflictWhileClaimed)
+            }
+            Some("MappingFailed") => planned.twist == Twist::Unpackable,
+            Some("AttemptsExhausted") => planned.is_transient(),
+            Some("CancelledAfterImport") => planned.events.iter().any(|event| event.cancels),
+            Some("OutcomeUnknown") => {
+                planned.twist == Twist::Unmentioned
+                    || !finish.harmed_imports.is_empty()
+                    || self.results_disturbed > 0
+            }
+            _ => false,
+        }
+    }
+}

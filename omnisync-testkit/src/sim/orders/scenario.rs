@@ -1,0 +1,409 @@
+use std::sync::{Arc, Mutex};
+
+use omnisync_core::port::{BlobStage, RepeatedExecution, StateStore};
+
+use super::super::scenario::{Life, Play, Scenario, Shape, Worker};
+use super::super::violation::Violation;
+use super::super::world::Sim;
+use super::audit::{Auditor, Finish};
+use super::environment::{BadDay, Damage};
+use super::host::{Host, Pipeline, PipelinePolicies, Ports};
+use super::workload::{CANARIES, Drawing, Twist, Workload};
+use crate::fake::{
+    FakeErp, FakeErpOptions, MemoryBlobStage, MemoryStateStore, MemoryStateStoreOptions,
+    QueueOptions, QueueSource,
+};
+use crate::fault::Seam;
+
+/// How long after everything is settled it is looked at again: longer than any retention.
+const AGE: std::time::Duration = std::time::Duration::from_secs(100 * 24 * 60 * 60);
+/// Calls behind which a query may lag.
+const QUERY_LAG: u64 = 6;
+
+/// Everything worth seeing at least once.
+pub const MARKS: [&str; 37] = [
+    "attempts exhausted",
+    "batch retired",
+    "blob was there",
+    "breaker open",
+    "cancelled",
+    "cancelled after import",
+    "cancelled import seen",
+    "dead letter",
+    "empty batch",
+    "failed import",
+    "import cancelled",
+    "import lost",
+    "lock lost",
+    "order contended",
+    "order retired",
+    "orphan swept",
+    "outcome unknown",
+    "package built again",
+    "package damaged",
+    "package vanished",
+    "partial import",
+    "project was busy",
+    "queued revision promoted",
+    "rejected",
+    "repeated submission refused",
+    "revision conflict",
+    "revision queued",
+    "sent again",
+    "settled order updated",
+    "settled too late",
+    "submitted again",
+    "superseded",
+    "takeover",
+    "unknown status",
+    "unmatched result",
+    "unpackable order set aside",
+    "zombie fenced",
+];
+
+/// Makes the system behind a port anew for a run.
+type Make<P> = Arc<dyn Fn(&Sim) -> Arc<P> + Send + Sync>;
+
+/// The order pipeline over a queue, a store, a stage and an ERP that misbehave.
+#[derive(Clone)]
+pub struct OrderScenario {
+    name: String,
+    shape: Shape,
+    drawing: Drawing,
+    erp: FakeErpOptions,
+    any_erp: bool,
+    ages: bool,
+    marks: Vec<&'static str>,
+    host: Arc<dyn Host>,
+    store: Option<Make<dyn StateStore>>,
+    stage: Option<Make<dyn BlobStage>>,
+}
+
+impl std::fmt::Debug for OrderScenario {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OrderScenario")
+            .field("name", &self.name)
+            .field("shape", &self.shape)
+            .field("drawing", &self.drawing)
+            .finish_non_exhaustive()
+    }
+}
+
+impl OrderScenario {
+    /// Three plain orders, two workers that run `host`.
+    pub fn new(name: impl Into<String>, host: impl Host + 'static) -> Self {
+        Self {
+            name: name.into(),
+            shape: Shape {
+                canaries: &CANARIES,
+                ..Shape::default()
+            },
+            drawing: Drawing::Fixed(vec![Twist::Plain; 3]),
+            erp: FakeErpOptions::default(),
+            any_erp: false,
+            ages: false,
+            marks: Vec::new(),
+            host: Arc::new(host),
+            store: None,
+            stage: None,
+        }
+    }
+
+    /// The same with the flows as they come, with quick policies.
+    pub fn of_pipeline(name: impl Into<String>) -> Self {
+        let policies = PipelinePolicies::default();
+        Self::new(name, move |ports: Ports| -> Box<dyn Worker> {
+            Box::new(Pipeline::new(ports, &policies))
+        })
+    }
+
+    /// One order for each of `twists`.
+    #[must_use]
+    pub fn with_orders(mut self, twists: impl Into<Vec<Twist>>) -> Self {
+        self.drawing = Drawing::Fixed(twists.into());
+        self
+    }
+
+    /// Up to `orders_max` orders with any twist, and an ERP with any manners.
+    #[must_use]
+    pub fn with_any_orders(mut self, orders_max: u32) -> Self {
+        self.drawing = Drawing::Any { orders_max };
+        self.any_erp = true;
+        self
+    }
+
+    /// So many workers.
+    #[must_use]
+    pub fn with_workers(mut self, workers: usize) -> Self {
+        self.shape.workers = workers;
+        self
+    }
+
+    /// So many rounds of each life.
+    #[must_use]
+    pub fn with_rounds(mut self, rounds: u32) -> Self {
+        self.shape.rounds = rounds;
+        self
+    }
+
+    /// An ERP with these manners.
+    #[must_use]
+    pub fn with_erp(mut self, options: FakeErpOptions) -> Self {
+        self.erp = options;
+        self
+    }
+
+    /// Everything has to be gone once its time has come; the host runs a retention.
+    #[must_use]
+    pub fn with_age(mut self) -> Self {
+        self.ages = true;
+        self
+    }
+
+    /// What some run has to see.
+    #[must_use]
+    pub fn with_marks(mut self, marks: impl Into<Vec<&'static str>>) -> Self {
+        self.marks = marks.into();
+        self
+    }
+
+    /// Another state store than the one in memory: a fake of your own adapter, made anew for
+    /// every run, that keeps to the contract.
+    #[must_use]
+    pub fn with_store(
+        mut self,
+        make: impl Fn(&Sim) -> Arc<dyn StateStore> + Send + Sync + 'static,
+    ) -> Self {
+        self.store = Some(Arc::new(make));
+        self
+    }
+
+    /// Another blob stage than the one in memory.
+    #[must_use]
+    pub fn with_stage(
+        mut self,
+        make: impl Fn(&Sim) -> Arc<dyn BlobStage> + Send + Sync + 'static,
+    ) -> Self {
+        self.stage = Some(Arc::new(make));
+        self
+    }
+
+    fn erp_options(&self, sim: &Sim) -> FakeErpOptions {
+        if !self.any_erp {
+            return self.erp.clone();
+        }
+        let repeated_execution = match sim.choose(3) {
+            0 => RepeatedExecution::Rejected,
+            1 => RepeatedExecution::ReturnsExisting,
+            _ => RepeatedExecution::RunsAgain,
+        };
+        FakeErpOptions {
+            repeated_execution,
+            polls_to_end: Some(sim.choose(4)),
+            ..self.erp.clone()
+        }
+    }
+}
+
+impl Scenario for OrderScenario {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn shape(&self) -> Shape {
+        self.shape.clone()
+    }
+
+    fn marks(&self) -> &[&'static str] {
+        &self.marks
+    }
+
+    fn begin(&self, sim: &Sim) -> Box<dyn Play> {
+        let clock = sim.clock();
+        let queue = QueueSource::new(Arc::new(clock), QueueOptions::default());
+        let memory = MemoryStateStore::new(MemoryStateStoreOptions {
+            query_lag_operations: QUERY_LAG,
+            lags_on_demand: true,
+            ..MemoryStateStoreOptions::default()
+        });
+        let blobs = MemoryBlobStage::default();
+        let erp = FakeErp::new(self.erp_options(sim));
+        let workload = Workload::draw(&self.drawing, sim);
+        for order in &workload.orders {
+            if order.twist == Twist::Unmentioned {
+                erp.keep_silent_about(&order.id);
+            }
+        }
+        let (store, known_store): (Arc<dyn StateStore>, _) = match &self.store {
+            Some(make) => (make(sim), None),
+            None => (Arc::new(memory.clone()), Some(memory)),
+        };
+        let (stage, known_stage): (Arc<dyn BlobStage>, _) = match &self.stage {
+            Some(make) => (make(sim), None),
+            None => (Arc::new(blobs.clone()), Some(blobs)),
+        };
+        let environment = Arc::new(BadDay {
+            sim: sim.clone(),
+            queue: queue.clone(),
+            store: known_store,
+            stage: known_stage,
+            erp: erp.clone(),
+            damage: Mutex::new(Damage::default()),
+        });
+        sim.set_environment(Arc::clone(&environment) as _);
+        let auditor = Arc::new(Auditor::new(
+            sim.clone(),
+            workload,
+            queue.clone(),
+            erp.clone(),
+        ));
+        auditor.publish_first();
+        let seam = sim.seam(Arc::clone(&auditor) as _);
+        Box::new(OrderPlay {
+            sim: sim.clone(),
+            host: Arc::clone(&self.host),
+            ports: BarePorts {
+                queue,
+                store,
+                stage,
+                erp,
+            },
+            seam,
+            environment,
+            auditor,
+            waits_checked: false,
+            age: if self.ages { Age::Young } else { Age::None },
+        })
+    }
+}
+
+struct BarePorts {
+    queue: QueueSource,
+    store: Arc<dyn StateStore>,
+    stage: Arc<dyn BlobStage>,
+    erp: FakeErp,
+}
+
+#[derive(PartialEq, Eq)]
+enum Age {
+    /// Nothing grows old in this scenario.
+    None,
+    Young,
+    Old,
+}
+
+struct OrderPlay {
+    sim: Sim,
+    host: Arc<dyn Host>,
+    ports: BarePorts,
+    seam: Seam,
+    environment: Arc<BadDay>,
+    auditor: Arc<Auditor>,
+    waits_checked: bool,
+    age: Age,
+}
+
+impl Play for OrderPlay {
+    fn start(&mut self, life: &Life) -> Box<dyn Worker> {
+        let ports = Ports {
+            source: Arc::new(self.seam.wrap(self.ports.queue.clone())),
+            store: Arc::new(self.seam.wrap(Arc::clone(&self.ports.store))),
+            stage: Arc::new(self.seam.wrap(Arc::clone(&self.ports.stage))),
+            erp: Arc::new(self.seam.wrap(self.ports.erp.clone())),
+            clock: self.sim.clock_of(life.worker),
+            ids: self.sim.ids_of(life),
+            worker: life.name.clone(),
+            sim: self.sim.clone(),
+        };
+        self.host.start(ports)
+    }
+
+    fn heal(&mut self) {
+        if !std::mem::replace(&mut self.waits_checked, true) {
+            self.auditor.check_waits(&self.ports.store);
+        }
+        // Somebody takes damaged packages away, as the errors ask.
+        let damaged = self
+            .environment
+            .with_damage(|damage| std::mem::take(&mut damage.altered));
+        if let Some(stage) = &self.environment.stage {
+            for name in damaged {
+                stage.vanish(&name);
+            }
+        }
+    }
+
+    fn unrest(&mut self) -> Option<Violation> {
+        let unrest = self.auditor.unrest();
+        match self.age {
+            Age::Young if unrest.is_none() => {
+                self.age = Age::Old;
+                // What comes again before its order is retired is recognised.
+                self.auditor.publish_again();
+                Some(Violation::new("I-O1", "a replay is not taken in"))
+            }
+            Age::Old if unrest.is_none() && !self.auditor.is_clean() => {
+                self.sim.clock().advance(AGE);
+                let detail = "what is settled and old is still there";
+                Some(Violation::new("I-O8", detail))
+            }
+            _ => unrest,
+        }
+    }
+
+    fn audit(&mut self) -> Result<(), Violation> {
+        let harmed = self
+            .environment
+            .with_damage(|damage| damage.imports.clone());
+        self.auditor.audit(&Finish {
+            harmed_imports: &harmed,
+        })
+    }
+}
+
+/// The scenarios that the order pipeline is held to.
+pub fn scenarios() -> Vec<OrderScenario> {
+    use Twist::{
+        CancelWhileClaimed, Conflict, CutOff, FailsOnce, HalfFailsOnce, HalfRefused, Plain,
+        Refused, SameContent, SameEvent, Unmentioned, Unpackable, Update, UpdateAfterImport,
+        UpdateFirst, UpdateWhileClaimed,
+    };
+    let pipeline = OrderScenario::of_pipeline;
+    let plain = |orders| vec![Plain; orders];
+    let slow = |repeated_execution| FakeErpOptions {
+        repeated_execution,
+        polls_to_end: Some(2),
+        ..FakeErpOptions::default()
+    };
+    let retiring = PipelinePolicies {
+        retention: Some(omnisync_core::policy::RetentionPolicy::default()),
+        ..PipelinePolicies::default()
+    };
+    let old = move |ports: Ports| -> Box<dyn Worker> { Box::new(Pipeline::new(ports, &retiring)) };
+    vec![
+        pipeline("one-worker").with_workers(1).with_orders(plain(3)),
+        pipeline("two-workers").with_orders(plain(3)),
+        pipeline("two-batches").with_orders(plain(6)),
+        pipeline("pair").with_orders(plain(2)).with_rounds(2),
+        pipeline("partial-import").with_orders([Refused, FailsOnce, HalfFailsOnce, HalfRefused]),
+        pipeline("updates").with_orders([Update, UpdateFirst, UpdateWhileClaimed]),
+        pipeline("late-changes").with_orders([UpdateAfterImport, CancelWhileClaimed]),
+        pipeline("bad-orders").with_orders([Plain, Unpackable, CutOff, Conflict]),
+        pipeline("duplicates").with_orders([SameEvent, SameContent, Plain]),
+        pipeline("silent-erp").with_orders([Unmentioned, Plain]),
+        pipeline("erp-runs-again")
+            .with_orders(plain(2))
+            .with_erp(slow(RepeatedExecution::RunsAgain)),
+        pipeline("erp-returns-existing")
+            .with_orders(plain(2))
+            .with_erp(slow(RepeatedExecution::ReturnsExisting)),
+        OrderScenario::new("old-age", old)
+            .with_orders([Plain, Refused])
+            .with_rounds(2)
+            .with_age(),
+        pipeline("swarm")
+            .with_any_orders(4)
+            .with_workers(2)
+            .with_marks(MARKS),
+    ]
+}
