@@ -1,6 +1,7 @@
 //! What each kind of fault does to each call: to its worker, to an observer, and in what stays.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use omnisync_core::error::{ErrorKind, PortError};
@@ -9,8 +10,8 @@ use omnisync_testkit::sim::{
     Explorer, FaultKind, Life, Play, Scenario, Shape, Sim, Violation, Worker,
 };
 
-use super::first_call_fails;
 use super::kit::{Diary, Kit, OPERATIONS, Ports};
+use super::{Toy, first_call_fails};
 
 const DICE: u32 = 16;
 
@@ -91,8 +92,6 @@ impl Play for Playing {
 
     fn audit(&mut self) -> Result<(), Violation> {
         let mut outcome = self.call.outcome.lock().unwrap();
-        // The last life is the one of healing.
-        outcome.deaths -= 1;
         outcome.seen = self.diary.read();
         outcome.state = self.kit.state();
         Ok(())
@@ -329,6 +328,23 @@ fn parts_and_repetitions_come_with_these_dice() {
     assert_eq!(repeated, Err(ErrorKind::LockLost));
     let repeated = told("erp_importer.submit", FaultKind::Duplicate, 0).unwrap();
     assert_eq!(repeated, "number 2");
+}
+
+#[test]
+fn what_was_refused_anyway_keeps_its_own_error() {
+    let mut scenario = Toy::new("refused", |bench| async move {
+        let written = bench.set_number("n", 1).await;
+        if written.is_err_and(|error| error.kind() == ErrorKind::Throttled) {
+            bench.sim.mark("throttled");
+        }
+        Ok(())
+    })
+    .tiny();
+    scenario.begins = Arc::new(|_, store| store.throttle(1, Duration::from_secs(1)));
+    let menu = FaultKind::menu("state_store.write");
+    let lost = menu.iter().position(|kind| *kind == FaultKind::LostAck);
+    let run = Explorer::new(&scenario).replay(&first_call_fails(lost.unwrap(), 0));
+    assert_eq!((run.faults, run.marks), (1, vec!["throttled"]));
 }
 
 #[test]

@@ -1,7 +1,10 @@
 //! What explorers find, and what they say of it.
 
-use omnisync_testkit::sim::{Counterexample, Explorer, Report, Scenario, explore};
+use std::sync::Arc;
 
+use omnisync_testkit::sim::{Counterexample, Explorer, Report, Scenario, Violation, explore};
+
+use super::Toy;
 use super::counter::{Bug, counter, counter_of, leased};
 
 type Explored = Result<Report, Box<Counterexample>>;
@@ -25,8 +28,8 @@ fn found(scenario: &dyn Scenario, explored: Explored, invariant: &str) -> Counte
 fn a_system_without_a_bug_passes_and_the_report_counts_what_was_done() {
     let scenario = counter(Bug::None);
     let report = explore(&scenario).unwrap();
-    assert_eq!(report.seeds, 2_000);
-    assert!(report.runs > 5_000 && report.repeated > 40, "{report:?}");
+    assert_eq!(report.seeds, 500);
+    assert!(report.runs > 1_200 && report.repeated > 10, "{report:?}");
     assert!(report.port_calls > 10 * report.runs, "{report:?}");
     assert!(report.faults > report.runs, "{report:?}");
     // Every run heals at least one lease long.
@@ -124,6 +127,25 @@ fn a_counterexample_is_short_and_says_what_to_do() {
     );
     assert!(text.starts_with(&head), "{text}");
     assert_eq!(text.lines().count(), 2 + found.story.len());
+}
+
+#[test]
+fn shrinking_never_ends_at_another_promise() {
+    let mut scenario = Toy::new("two-promises", |_| async { Ok(()) });
+    scenario.begins = Arc::new(|sim, _| match sim.choose(8) {
+        7 => sim.violate(Violation::new("T-7", "the larger one")),
+        0 => {}
+        _ => sim.violate(Violation::new("T-1", "the plainer one")),
+    });
+    let explorer = Explorer::new(&scenario);
+    let fails = |seed| explorer.seeds(seed, 1).unwrap_err();
+    let seed = (0..100).find(|seed| {
+        let run = explorer.replay(&explorer.tape_of_seed(*seed));
+        run.violation
+            .is_some_and(|broken| broken.invariant == "T-7")
+    });
+    let found = found(&scenario, Err(fails(seed.unwrap())), "T-7");
+    assert_eq!(found.tape.disturbances(), 1, "{:?}", found.tape);
 }
 
 #[test]

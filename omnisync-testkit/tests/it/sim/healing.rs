@@ -57,6 +57,16 @@ fn healing_ends_when_nothing_is_left_to_do() {
 }
 
 #[test]
+fn what_is_at_rest_is_not_healed() {
+    let mut scenario = one_write();
+    scenario.heal_ticks_min = 0;
+    let report = Explorer::new(&scenario).faults(0, 1).unwrap();
+    assert_eq!((report.port_calls, report.simulated_ms), (6, CHAOS_MS));
+    scenario.heals = Arc::new(|sim, _| sim.violate(Violation::new("T-1", "healed")));
+    explore(&scenario).unwrap();
+}
+
+#[test]
 fn nothing_goes_wrong_in_healing() {
     let mut scenario = Toy::new("heals", |bench| async move {
         let before = bench.sim.faults();

@@ -87,6 +87,8 @@ struct Toy {
     watches: Arc<Watch>,
     unrest: Arc<Look<Option<Violation>>>,
     audit: Arc<Look<Result<(), Violation>>>,
+    /// Healing takes at least so many steps.
+    heal_ticks_min: u32,
 }
 
 impl Toy {
@@ -106,6 +108,7 @@ impl Toy {
             watches: Arc::new(|_| Arc::new(Watching(|_: &Call, _: Seen<'_>| ()))),
             unrest: Arc::new(|_, _| None),
             audit: Arc::new(|_, _| Ok(())),
+            heal_ticks_min: 1,
         }
     }
 
@@ -157,6 +160,7 @@ impl Scenario for Toy {
             sim: sim.clone(),
             store: Arc::new(seam.wrap(fake.clone())),
             fake,
+            heal_ticks: 0,
         })
     }
 }
@@ -166,6 +170,7 @@ struct Playing {
     sim: Sim,
     fake: MemoryStateStore,
     store: Arc<dyn StateStore>,
+    heal_ticks: u32,
 }
 
 impl Play for Playing {
@@ -184,10 +189,14 @@ impl Play for Playing {
     }
 
     fn heal(&mut self) {
+        self.heal_ticks += 1;
         (self.toy.heals)(&self.sim, &self.fake);
     }
 
     fn unrest(&mut self) -> Option<Violation> {
+        if self.heal_ticks < self.toy.heal_ticks_min {
+            return Some(Violation::new("T-0", "healing has not begun"));
+        }
         (self.toy.unrest)(&self.sim, &self.fake)
     }
 
