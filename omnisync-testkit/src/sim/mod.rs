@@ -13,6 +13,7 @@ mod clock;
 mod explore;
 mod fault_kind;
 pub mod orders;
+pub mod regression;
 mod report;
 mod run;
 mod scenario;
