@@ -8,7 +8,7 @@ use super::super::world::Sim;
 use super::audit::{Auditor, Finish};
 use super::environment::{BadDay, Damage};
 use super::host::{Host, Pipeline, PipelinePolicies, Ports};
-use super::workload::{Drawing, Twist, Workload};
+use super::workload::{CANARIES, Drawing, Twist, Workload};
 use crate::fake::{
     FakeErp, FakeErpOptions, MemoryBlobStage, MemoryStateStore, MemoryStateStoreOptions,
     QueueOptions, QueueSource,
@@ -94,7 +94,10 @@ impl OrderScenario {
     pub fn new(name: impl Into<String>, host: impl Host + 'static) -> Self {
         Self {
             name: name.into(),
-            shape: Shape::default(),
+            shape: Shape {
+                canaries: &CANARIES,
+                ..Shape::default()
+            },
             drawing: Drawing::Fixed(vec![Twist::Plain; 3]),
             erp: FakeErpOptions::default(),
             any_erp: false,
