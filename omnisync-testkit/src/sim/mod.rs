@@ -33,6 +33,7 @@ mod explore;
 mod fault_kind;
 mod lookout;
 pub mod orders;
+pub mod regression;
 mod report;
 mod run;
 mod scenario;
