@@ -49,7 +49,9 @@ struct Zoo {
     mutants: usize,
     caught: usize,
     survivors: Vec<String>,
-    published: Published,
+    /// Absent where no rate was measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published: Option<Published>,
     table: Vec<Row>,
 }
 
@@ -105,6 +107,26 @@ impl Row {
     }
 }
 
+impl Published {
+    fn line(&self) -> String {
+        let Self {
+            seeds,
+            failing,
+            rate,
+            by_invariant,
+        } = self;
+        let broken: Vec<String> = by_invariant
+            .iter()
+            .map(|(invariant, runs)| format!("{invariant} {runs}"))
+            .collect();
+        format!(
+            "the published algorithm fails in {failing} of {seeds} seeds, {:.1} %: {}",
+            rate * 100.0,
+            broken.join(", ")
+        )
+    }
+}
+
 impl Zoo {
     fn new(table: Vec<Row>, published: PublishedRate) -> Self {
         let survived = table.iter().filter(|row| row.invariant.is_none());
@@ -113,35 +135,20 @@ impl Zoo {
             mutants: table.len(),
             caught: table.len() - survivors.len(),
             survivors,
-            published: Published {
+            published: (published.seeds > 0).then(|| Published {
                 seeds: published.seeds,
                 failing: published.failing,
                 rate: rate(published.failing, published.seeds),
                 by_invariant: published.by_invariant,
-            },
+            }),
             table,
         }
     }
 
     fn lines(&self) -> Vec<String> {
-        let Published {
-            seeds,
-            failing,
-            rate,
-            by_invariant,
-        } = &self.published;
-        let broken: Vec<String> = by_invariant
-            .iter()
-            .map(|(invariant, runs)| format!("{invariant} {runs}"))
-            .collect();
-        vec![
-            format!(
-                "the published algorithm fails in {failing} of {seeds} seeds, {:.1} %: {}",
-                rate * 100.0,
-                broken.join(", ")
-            ),
-            format!("{} of {} mutants caught", self.caught, self.mutants),
-        ]
+        let published = self.published.as_ref().map(Published::line);
+        let caught = format!("{} of {} mutants caught", self.caught, self.mutants);
+        published.into_iter().chain([caught]).collect()
     }
 
     /// A zoo without animals proves nothing.
@@ -152,11 +159,7 @@ impl Zoo {
 
 fn rate(part: u64, whole: u64) -> f64 {
     let number = |count| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
-    if whole == 0 {
-        0.0
-    } else {
-        number(part) / number(whole)
-    }
+    number(part) / number(whole)
 }
 
 #[cfg(test)]
@@ -242,7 +245,10 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_without_seeds_is_nought() {
-        assert!(rate(0, 0).abs() < f64::EPSILON);
+    fn a_rate_that_was_not_measured_is_not_told() {
+        let zoo = Zoo::new(vec![caught()], PublishedRate::default());
+        assert_eq!(zoo.lines(), ["1 of 1 mutants caught"]);
+        let zoo = serde_json::to_value(zoo).unwrap();
+        assert!(zoo.get("published").is_none());
     }
 }
