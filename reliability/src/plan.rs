@@ -76,22 +76,22 @@ const T3_PROMISE: Promise = Promise {
     ..T2_PROMISE
 };
 
-/// Every scenario with its pairs, preemptions and seeds.
+/// Every scenario with its pairs, preemptions and seeds. The smallest scenario has every pair.
 const T1: [Share; 14] = [
     share("one-worker", ALL, 0, 2_000),
-    share("two-workers", 12_000, 250_000, 2_000),
-    share("two-batches", 12_000, 0, 2_000),
-    share("pair", ALL, 300_000, 2_000),
-    share("partial-import", 12_000, 0, 2_000),
-    share("updates", 12_000, 0, 2_000),
-    share("late-changes", 12_000, 0, 2_000),
-    share("bad-orders", 12_000, 0, 2_000),
-    share("duplicates", 12_000, 0, 2_000),
-    share("silent-erp", 12_000, 0, 2_000),
-    share("erp-runs-again", 12_000, 0, 2_000),
-    share("erp-returns-existing", 12_000, 0, 2_000),
-    share("old-age", 12_000, 0, 2_000),
-    share("swarm", 12_000, 0, 180_000),
+    share("two-workers", 2_500, 100_000, 2_000),
+    share("two-batches", 2_500, 0, 2_000),
+    share("pair", 2_500, 150_000, 2_000),
+    share("partial-import", 2_500, 0, 2_000),
+    share("updates", 2_500, 0, 2_000),
+    share("late-changes", 2_500, 0, 2_000),
+    share("bad-orders", 2_500, 0, 2_000),
+    share("duplicates", 2_500, 0, 2_000),
+    share("silent-erp", 2_500, 0, 2_000),
+    share("erp-runs-again", 2_500, 130_000, 2_000),
+    share("erp-returns-existing", 2_500, 130_000, 2_000),
+    share("old-age", 2_500, 0, 2_000),
+    share("swarm", 2_500, 0, 175_000),
 ];
 
 /// Where the longer tiers go further: the scenario that knows everything, the one that grows old,
