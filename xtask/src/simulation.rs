@@ -66,7 +66,7 @@ fn compare(release: &str, dev: &str) -> Result<usize, Error> {
 
 fn simulator(build: Build, arguments: &[&str]) -> Cargo {
     let profile: &[&str] = match build {
-        Build::Release => &["--release"],
+        Build::Release => &["--profile", "sim"],
         Build::Dev => &[],
     };
     let selection = ["--quiet", "--package", SIMULATOR, "--"];
@@ -82,7 +82,7 @@ mod tests {
     fn the_simulator_is_run_as_it_was_built() {
         assert_eq!(
             simulator(Build::Release, &["sim", "--seeds", "5"]).to_string(),
-            "cargo run --release --quiet --package omnisync-reliability -- sim --seeds 5"
+            "cargo run --profile sim --quiet --package omnisync-reliability -- sim --seeds 5"
         );
         assert_eq!(
             simulator(Build::Dev, &["hashes"]).to_string(),

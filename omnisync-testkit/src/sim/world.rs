@@ -185,7 +185,10 @@ impl Sim {
 
     /// Says how the systems behind the ports misbehave by themselves.
     pub fn set_environment(&self, environment: Arc<dyn Environment>) {
-        *self.shared.environment() = Some(environment);
+        let earlier = self.shared.environment().replace(environment);
+        if earlier.is_some() {
+            self.violate(Violation::new("setup", "the environment was set twice"));
+        }
     }
 
     /// Notes that something worth seeing happened. A full exploration has to see all

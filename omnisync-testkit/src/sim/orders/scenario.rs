@@ -381,6 +381,11 @@ pub fn scenarios() -> Vec<OrderScenario> {
     };
     let old = move |ports: Ports| -> Box<dyn Worker> { Box::new(Pipeline::new(ports, &retiring)) };
     vec![
+        pipeline("solo")
+            .with_workers(1)
+            .with_orders(plain(1))
+            .with_rounds(1),
+        pipeline("duel").with_orders(plain(1)).with_rounds(1),
         pipeline("one-worker").with_workers(1).with_orders(plain(3)),
         pipeline("two-workers").with_orders(plain(3)),
         pipeline("two-batches").with_orders(plain(6)),
