@@ -8,6 +8,7 @@ mod fake_erp;
 mod fakes;
 mod fixture;
 mod published;
+mod regressions;
 mod sim;
 mod teeth;
 
