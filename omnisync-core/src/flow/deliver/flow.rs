@@ -231,10 +231,21 @@ impl Deliver {
             let waits_for = format!("the ERP ({})", error.kind());
             let until = self.worker.after(delay);
             // Where the wait cannot be stored, whoever runs the flow has to know of it.
-            return self
-                .wait(batch, waits_for, until, Attempt::Failed)
-                .await
-                .map_err(|unsaved| unsaved.no_sooner(error.retry_after()));
+            let too = |unsaved: PortError| unsaved.no_sooner(error.retry_after());
+            let id = batch.record.id;
+            let waiting = self.wait(batch, waits_for, until, Attempt::Failed).await;
+            let waiting = waiting.map_err(too)?;
+            // The import in the way may be of another batch here, which a worker that had lost
+            // its lease submitted: that one has to come to its turn.
+            if slot == Slot::Leave
+                && error.kind() == ErrorKind::Conflict
+                && waiting.step != Delivered::Elsewhere
+            {
+                let now = self.worker.now();
+                let vacated = self.repository.vacate(&self.spec.project, id, now).await;
+                vacated.map_err(too)?;
+            }
+            return Ok(waiting);
         }
         let refused = matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge);
         let refusals = batch.record.futile_attempts.saturating_add(1);
