@@ -90,7 +90,12 @@ impl Ingest {
             return Ok(outcome);
         }
         let wait = Duration::from_millis(self.policy.wait_ms.into());
-        let received = source.receive(self.policy.receive_max, wait).await?;
+        let mut received = source.receive(self.policy.receive_max, wait).await?;
+        // A delivery that is handed out twice at once is settled once.
+        let mut tokens = HashSet::with_capacity(received.deliveries.len());
+        received
+            .deliveries
+            .retain(|delivery| tokens.insert(delivery.token.0.clone()));
         outcome.received = received.deliveries.len();
         outcome.ended = received.ended;
         if received.deliveries.is_empty() {
