@@ -150,6 +150,16 @@ impl FakeErp {
         self.lock().finish(execution)
     }
 
+    /// Runs every import to its end, as time does.
+    ///
+    /// # Errors
+    /// When an outcome cannot be kept.
+    pub fn finish_all(&self) -> Result<(), PortError> {
+        let mut inner = self.lock();
+        let known: Vec<ExecutionId> = inner.executions.keys().copied().collect();
+        known.into_iter().try_for_each(|id| inner.finish(id))
+    }
+
     /// Ends an import that has not run, as an operator would. An import that has ended, or is
     /// not known, stays as it is.
     ///

@@ -322,6 +322,10 @@ impl Play for OrderPlay {
         if !std::mem::replace(&mut self.waits_checked, true) {
             self.auditor.check_waits(&self.ports.store);
         }
+        // An import ends by itself, whether anybody asks for it or not.
+        if let Err(error) = self.ports.erp.finish_all() {
+            self.sim.violate(Violation::new("setup", error.report()));
+        }
         // Somebody takes damaged packages away, as the errors ask.
         let damaged = self
             .environment
