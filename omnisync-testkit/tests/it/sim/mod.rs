@@ -4,6 +4,7 @@ mod counter;
 mod distorting;
 mod judging;
 mod kit;
+mod rating;
 mod repeating;
 mod walking;
 
