@@ -8,6 +8,7 @@
 mod audit;
 mod environment;
 mod host;
+mod play;
 mod scenario;
 mod workload;
 
