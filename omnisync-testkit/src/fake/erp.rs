@@ -150,6 +150,20 @@ impl FakeErp {
         self.lock().finish(execution)
     }
 
+    /// Runs every import to its end, as time does, whether or not anybody asks.
+    ///
+    /// # Errors
+    /// When an outcome cannot be kept.
+    pub fn finish_all(&self) -> Result<(), PortError> {
+        let mut inner = self.lock();
+        let running = inner.executions.iter();
+        let running: Vec<ExecutionId> = running
+            .filter(|(_, found)| !found.has_ended())
+            .map(|(execution, _)| *execution)
+            .collect();
+        running.into_iter().try_for_each(|id| inner.finish(id))
+    }
+
     /// Ends an import that has not run, as an operator would. An import that has ended, or is
     /// not known, stays as it is.
     ///

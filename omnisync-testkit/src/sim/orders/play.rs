@@ -64,6 +64,9 @@ impl Play for OrderPlay {
         if !std::mem::replace(&mut self.waits_checked, true) {
             self.auditor.check_waits(&self.ports.store);
         }
+        // Imports end whether or not anybody asks. In memory nothing keeps them from it.
+        let ended = self.ports.erp.finish_all();
+        debug_assert!(ended.is_ok(), "{ended:?}");
         // Somebody takes damaged packages away, as the errors ask.
         let damaged = self
             .environment

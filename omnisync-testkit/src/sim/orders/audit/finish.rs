@@ -24,6 +24,8 @@ const CALLS_PER_ROUND: u64 = 24;
 impl Auditor {
     /// What is not at rest.
     pub(in super::super) fn unrest(&self) -> Option<Violation> {
+        // Imports that ended while nobody asked.
+        self.imported();
         let unsettled = self.queue.unsettled();
         let books = self.books();
         let stuck = books
