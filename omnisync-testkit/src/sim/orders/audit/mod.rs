@@ -25,6 +25,7 @@ use super::super::world::Sim;
 use super::workload::{When, Workload};
 use crate::fake::{FakeErp, QueueSource};
 use crate::fault::{Call, Observer, Seen};
+use imports::Submissions;
 use view::{BatchView, MemberView, OrderView};
 
 /// The promises that are checked, and what each says.
@@ -107,6 +108,7 @@ struct Books {
     /// Imports that took a content wholly, by order and amount.
     creations: BTreeMap<(String, Decimal), BTreeSet<ExecutionId>>,
     imports_seen: usize,
+    submissions: Submissions,
     /// Results that were withheld or damaged on their way.
     results_disturbed: u32,
 }
@@ -150,6 +152,7 @@ impl Auditor {
             blobs: BTreeMap::new(),
             creations: BTreeMap::new(),
             imports_seen: 0,
+            submissions: Submissions::default(),
             results_disturbed: 0,
         };
         Self {
@@ -271,11 +274,16 @@ impl Observer for Auditor {
             Seen::Settled(delivery, disposition, settled) => {
                 self.settled(delivery, disposition, settled);
             }
-            Seen::Status(_, status) => {
+            Seen::Status(execution, status) => {
                 self.told(status);
+                self.asked(execution);
                 self.imported();
             }
-            Seen::Submitted(_) | Seen::Result(..) => self.imported(),
+            Seen::Submitted(execution) => {
+                self.submitted(call, execution);
+                self.imported();
+            }
+            Seen::Result(..) => self.imported(),
             Seen::Refused(error) => match (call.operation, error.kind()) {
                 ("erp_importer.submit", ErrorKind::AlreadyExists) => {
                     self.sim.mark("repeated submission refused");
