@@ -13,3 +13,4 @@ mod teeth;
 
 mod erp;
 mod log;
+mod zoo;
