@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::command::{Cargo, Stopwatch};
 use crate::error::Error;
 use crate::workspace::Workspace;
-use crate::{examples, features, purity, tidy};
+use crate::{examples, features, purity, simulation, tidy};
 
 /// Names the folder with the reference samples.
 const SAMPLES: &str = "OMNISYNC_SAMPLES";
 
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step {
         name: "format",
         run: format,
@@ -31,6 +31,10 @@ const STEPS: [Step; 10] = [
     Step {
         name: "tests",
         run: tests,
+    },
+    Step {
+        name: "simulation",
+        run: |workspace| passed(simulation::run(workspace)),
     },
     Step {
         name: "examples",

@@ -58,6 +58,18 @@ impl Cargo {
         }
     }
 
+    /// Runs the command with its output going to the terminal, and says nothing besides: its
+    /// output may be for a program.
+    pub(crate) fn run_silently(&self, root: &Path) -> Result<(), Error> {
+        let status = self.prepare(root).status();
+        let status = status.map_err(|source| self.not_started(source))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(self.failed(status))
+        }
+    }
+
     /// Runs the command and returns what it wrote to standard output.
     pub(crate) fn output(&self, root: &Path) -> Result<String, Error> {
         let output = self

@@ -35,6 +35,9 @@ pub(crate) enum Error {
         dependencies: Vec<String>,
     },
 
+    #[error("the builds make different runs: {release} in release, {dev} in dev")]
+    Nondeterministic { release: String, dev: String },
+
     #[error("{count} findings, listed above")]
     Findings { count: usize },
 

@@ -8,7 +8,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 
 use crate::error::Error;
 use crate::workspace::Workspace;
@@ -19,6 +19,7 @@ mod error;
 mod examples;
 mod features;
 mod purity;
+mod simulation;
 mod tidy;
 mod workspace;
 
@@ -43,8 +44,22 @@ enum Task {
     Examples,
     /// Check what the core and the adapters depend on
     Purity,
+    /// Simulate: a tier (t1 without arguments), seeds, or one tape
+    #[command(disable_help_flag = true)]
+    Sim(Passed),
+    /// Hunt the known mistakes in the simulation
+    #[command(disable_help_flag = true)]
+    Zoo(Passed),
     /// Check the files of the repository
     Tidy,
+}
+
+/// What goes to another program as it is.
+#[derive(Debug, Args)]
+struct Passed {
+    /// Arguments of the simulator: `--help` lists them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
 }
 
 fn main() -> ExitCode {
@@ -64,6 +79,33 @@ fn run(task: &Task) -> Result<(), Error> {
         Task::Features => features::run(&workspace),
         Task::Examples => examples::run(&workspace),
         Task::Purity => purity::run(&workspace),
+        Task::Sim(Passed { arguments }) => simulation::pass("sim", arguments, &workspace),
+        Task::Zoo(Passed { arguments }) => simulation::pass("zoo", arguments, &workspace),
         Task::Tidy => tidy::run(&workspace),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(arguments: &[&str], expected: &[&str]) {
+        let words = ["cargo xtask", "sim"].iter().chain(arguments);
+        let Task::Sim(passed) = Arguments::parse_from(words).task else {
+            panic!("another task");
+        };
+        assert_eq!(passed.arguments, expected);
+    }
+
+    #[test]
+    fn the_arguments_of_the_simulator_are_passed_as_they_are() {
+        for arguments in [
+            &[][..],
+            &["--help"],
+            &["--scenario", "pair", "--tape", "tAA-_w"],
+            &["--seeds", "5", "--json"],
+        ] {
+            check(arguments, arguments);
+        }
     }
 }

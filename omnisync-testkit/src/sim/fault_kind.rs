@@ -13,8 +13,8 @@ pub enum FaultKind {
     CrashBefore = 3,
     /// The worker dies after the effect.
     CrashAfter = 4,
-    /// The worker sleeps until its lease and its locks have run out, and goes on as if nothing
-    /// had happened.
+    /// The worker sleeps until its lease and its locks have run out, and goes on with its call as
+    /// if nothing had happened. Others may have gone first.
     Pause = 5,
     /// The call is refused with a time before which it must not be repeated.
     Throttle = 6,

@@ -6,13 +6,34 @@
 //! every run with so many faults, every run with so many preemptions, seeds by the million. A
 //! tape that breaks a promise is shortened and can be replayed.
 //!
-//! A [`Scenario`] says what is simulated.
+//! A [`Scenario`] says what is simulated. [`orders`] has the order pipeline with its auditor, into
+//! which any composition of the flows can be put:
+//!
+//! ```
+//! use omnisync_testkit::sim::orders::{OrderScenario, Pipeline, PipelinePolicies, Ports, Twist};
+//! use omnisync_testkit::sim::{self, Worker};
+//!
+//! let policies = PipelinePolicies::default();
+//! let host = move |ports: Ports| -> Box<dyn Worker> { Box::new(Pipeline::new(ports, &policies)) };
+//! let scenario = OrderScenario::new("my-host", host)
+//!     .with_orders([Twist::Refused])
+//!     .with_workers(1)
+//!     .with_rounds(1);
+//! // Every crash, lost answer, pause and refusal, and what they do in pairs.
+//! let report = sim::explore(&scenario).unwrap();
+//! assert!(report.runs > 1_000 && report.faults > 1_000);
+//! ```
+//!
+//! A violation comes as a [`Counterexample`]: the story of the shortest run that shows it, and the
+//! tape with which [`Explorer::replay`] makes it again.
 
 mod choices;
 mod clock;
 mod explore;
 mod fault_kind;
+mod lookout;
 pub mod orders;
+pub mod regression;
 mod report;
 mod run;
 mod scenario;

@@ -15,6 +15,7 @@ use omnisync_core::port::Clock as _;
 
 use super::choices::{About, Choices, Mode};
 use super::fault_kind::FaultKind;
+use super::lookout;
 use super::scenario::{Life, Play, Scenario, Worker};
 use super::tape::Tape;
 use super::violation::Violation;
@@ -59,12 +60,19 @@ pub(super) fn run(scenario: &dyn Scenario, mode: Mode, verbose: bool) -> Ran {
     let start = sim.shared.time.now();
     let steps = {
         let mut executor = Executor::new(sim.clone());
-        let ended = catch_unwind(AssertUnwindSafe(|| executor.complete(scenario)));
+        let canaries = scenario.shape().canaries;
+        let complete = || catch_unwind(AssertUnwindSafe(|| executor.complete(scenario)));
+        let (ended, logged) = lookout::listen(canaries, complete);
         if let Err(panic) = ended {
             sim.violate(panicked(&*panic));
         }
+        if let Some(field) = logged {
+            let detail = format!("personal data was logged as {field}");
+            sim.violate(Violation::new("I-X2", detail));
+        }
         executor.steps
     };
+    sim.shared.environment().take();
     let simulated = sim.shared.time.now() - start;
     let mut state = sim.shared.lock();
     let choices = std::mem::replace(&mut state.choices, Choices::new(Mode::Replay(Vec::new())));
@@ -95,6 +103,7 @@ struct Task {
     life: Life,
     rounds_left: u32,
     state: TaskState,
+    paused_until: DateTime<Utc>,
     woken: Arc<Woken>,
 }
 
@@ -108,6 +117,13 @@ enum TaskState {
     },
     /// Dead, or about to change.
     Ended,
+}
+
+impl Task {
+    /// In a round, and able to go on.
+    fn is_awake(&self) -> bool {
+        matches!(self.state, TaskState::Busy(_)) && self.woken.0.load(Ordering::SeqCst)
+    }
 }
 
 struct Woken(AtomicBool);
@@ -177,9 +193,9 @@ impl Executor {
     /// Ends what is going on and gives every worker a new life.
     fn start_all(&mut self, play: &mut dyn Play, rounds: u32) {
         let workers = self.sim.shared.shape.workers;
-        let earlier = std::mem::take(&mut self.tasks);
+        let earlier: Vec<Life> = self.tasks.drain(..).map(|task| task.life).collect();
         for worker in 0..workers {
-            let before = earlier.get(worker).map(|task| task.life.clone());
+            let before = earlier.get(worker).cloned();
             let task = self.start(play, worker, before, rounds);
             self.tasks.push(task);
         }
@@ -201,6 +217,7 @@ impl Executor {
                 worker: started,
                 until: DateTime::<Utc>::MIN_UTC,
             },
+            paused_until: DateTime::<Utc>::MIN_UTC,
             woken: Arc::new(Woken(AtomicBool::new(true))),
         }
     }
@@ -247,14 +264,15 @@ impl Executor {
 
     /// Workers that can go on, the one whose turn it is by custom first.
     fn ready(&self) -> Vec<usize> {
+        let now = self.sim.shared.time.now();
         let count = self.tasks.len();
         let first = if self.fair { self.last + 1 } else { self.last };
         (first..first + count)
             .map(|index| index % count)
             .filter(|index| {
-                self.tasks.get(*index).is_some_and(|task| {
-                    matches!(task.state, TaskState::Busy(_)) && task.woken.0.load(Ordering::SeqCst)
-                })
+                self.tasks
+                    .get(*index)
+                    .is_some_and(|task| task.is_awake() && task.paused_until <= now)
             })
             .collect()
     }
@@ -273,6 +291,7 @@ impl Executor {
         let time = &self.sim.shared.time;
         let rested = self.tasks.iter().filter_map(|task| match &task.state {
             TaskState::Resting { until, .. } if task.rounds_left > 0 => Some(*until),
+            TaskState::Busy(_) if task.is_awake() => Some(task.paused_until),
             _ => None,
         });
         match (rested.min(), time.next_wake()) {
@@ -332,6 +351,9 @@ impl Executor {
         let died = {
             let mut state = self.sim.shared.lock();
             state.turn = false;
+            if let Some(until) = state.paused_until.take() {
+                task.paused_until = until;
+            }
             if state.calls > calls_before {
                 self.idle_polls = 0;
             }
@@ -346,7 +368,18 @@ impl Executor {
                 let pause = self.sim.shared.shape.pause;
                 let pause = match ended {
                     Ok(()) => pause,
-                    Err(error) => error.retry_after().unwrap_or(ERROR_PAUSE).max(pause),
+                    Err(error) => {
+                        let canaries = self.sim.shared.shape.canaries;
+                        if lookout::mentions(
+                            canaries,
+                            &format_args!("{} {error:?}", error.report()),
+                        ) {
+                            let detail =
+                                format!("personal data is in an error of {}", error.operation());
+                            self.sim.violate(Violation::new("I-X2", detail));
+                        }
+                        error.retry_after().unwrap_or(ERROR_PAUSE).max(pause)
+                    }
                 };
                 let until = later(self.sim.shared.time.now(), pause);
                 task.state = TaskState::Resting { worker, until };
@@ -384,9 +417,16 @@ impl Executor {
         for clock in &self.sim.shared.clocks {
             clock.correct();
         }
-        self.sim.shared.lock().waits.clear();
+        {
+            let mut state = self.sim.shared.lock();
+            state.healing = true;
+            state.waits.clear();
+        }
+        let mut unrest = play.unrest();
+        if unrest.is_none() {
+            return;
+        }
         self.start_all(play, 0);
-        let mut unrest = None;
         for _ in 0..self.sim.shared.shape.heal_ticks_max {
             self.sim.shared.time.advance(self.sim.past_lease());
             play.heal();

@@ -50,6 +50,9 @@ pub struct Shape {
     pub heal_ticks_max: u32,
     /// Calls that a run may make before it counts as a busy loop.
     pub calls_max: u64,
+    /// Words that stand for secrets and personal data: they must not appear in anything that is
+    /// logged, nor in an error.
+    pub canaries: &'static [&'static str],
 }
 
 impl Default for Shape {
@@ -61,6 +64,7 @@ impl Default for Shape {
             lease: Duration::from_secs(60),
             heal_ticks_max: 60,
             calls_max: 20_000,
+            canaries: &[],
         }
     }
 }

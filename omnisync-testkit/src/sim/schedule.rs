@@ -125,7 +125,12 @@ impl Schedule {
                 Verdict::Crash
             }
             FaultKind::Pause => {
-                self.sim.shared.time.advance(self.sim.past_lease());
+                let time = &self.sim.shared.time;
+                time.advance(self.sim.past_lease());
+                // It may wake last: what it held is others' by then.
+                let lag = Duration::from_millis(dice.into());
+                let until = (dice > 0).then(|| later(time.now(), lag));
+                self.sim.shared.lock().paused_until = until;
                 Verdict::Proceed
             }
             FaultKind::Throttle => self.throttle(dice, call),
@@ -183,7 +188,7 @@ impl Schedule {
     }
 
     fn disturb(&self, kind: FaultKind, call: &Call, dice: u32) -> bool {
-        let environment = self.sim.shared.environment.get();
+        let environment = self.sim.shared.environment().clone();
         environment.is_some_and(|environment| environment.disturb(kind, call, dice))
     }
 }
@@ -193,7 +198,12 @@ impl Interceptor for Schedule {
     async fn before(&self, call: &Call) -> Verdict {
         let asked_at = self.sim.shared.lock().calls;
         poll_fn(|cx| self.poll_turn(cx)).await;
-        self.begin(call, asked_at)
+        let verdict = self.begin(call, asked_at);
+        let is_paused = self.sim.shared.lock().paused_until.is_some();
+        if is_paused {
+            poll_fn(|cx| self.poll_turn(cx)).await;
+        }
+        verdict
     }
 
     async fn after(&self, call: &Call, effect: Effect) -> Verdict {

@@ -1,7 +1,7 @@
 //! The state of one run, and the scenario's handle to it.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -32,7 +32,8 @@ pub(super) struct Shared {
     pub(super) state: Mutex<State>,
     pub(super) time: ManualClock,
     pub(super) clocks: Vec<WorkerClock>,
-    pub(super) environment: OnceLock<Arc<dyn Environment>>,
+    /// Let go of at the end of the run: it knows the run, as the run knows it.
+    pub(super) environment: Mutex<Option<Arc<dyn Environment>>>,
     pub(super) shape: Shape,
 }
 
@@ -40,6 +41,8 @@ pub(super) struct Shared {
 pub(super) struct State {
     pub(super) choices: Choices,
     pub(super) phase: Phase,
+    /// Faults have ended.
+    pub(super) healing: bool,
     /// Kinds of fault that this run knows, as bits.
     pub(super) kinds: u16,
     pub(super) faults_left: u32,
@@ -49,6 +52,8 @@ pub(super) struct State {
     pub(super) life: u32,
     /// The worker whose turn it is has died.
     pub(super) dead: bool,
+    /// The worker whose turn it is does nothing before this instant.
+    pub(super) paused_until: Option<DateTime<Utc>>,
     pub(super) calls: u64,
     pub(super) rounds: u64,
     pub(super) faults: u64,
@@ -99,6 +104,12 @@ impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    pub(super) fn environment(&self) -> MutexGuard<'_, Option<Arc<dyn Environment>>> {
+        self.environment
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Sim {
@@ -110,12 +121,14 @@ impl Sim {
         let state = State {
             choices,
             phase: Phase::Aside,
+            healing: false,
             kinds: u16::MAX,
             faults_left: u32::MAX,
             turn: false,
             worker: 0,
             life: 0,
             dead: false,
+            paused_until: None,
             calls: 0,
             rounds: 0,
             faults: 0,
@@ -132,7 +145,7 @@ impl Sim {
                 state: Mutex::new(state),
                 time,
                 clocks,
-                environment: OnceLock::new(),
+                environment: Mutex::new(None),
                 shape,
             }),
         }
@@ -172,7 +185,8 @@ impl Sim {
 
     /// Says how the systems behind the ports misbehave by themselves.
     pub fn set_environment(&self, environment: Arc<dyn Environment>) {
-        if self.shared.environment.set(environment).is_err() {
+        let earlier = self.shared.environment().replace(environment);
+        if earlier.is_some() {
             self.violate(Violation::new("setup", "the environment was set twice"));
         }
     }
@@ -193,7 +207,7 @@ impl Sim {
 
     /// True once faults have ended.
     pub fn is_healing(&self) -> bool {
-        self.shared.lock().phase == Phase::Heal
+        self.shared.lock().healing
     }
 
     /// Faults so far.

@@ -257,20 +257,25 @@ impl Deliver {
         note_failure(&batch.record, &error);
         let id = batch.record.id;
         let attempt = batch.record.attempts.saturating_add(1);
-        let delay = self.policy.retry.delay(attempt, self.worker.ids.jitter());
-        let until = self.worker.after(delay);
+        let backoff = self.policy.retry.delay(attempt, self.worker.ids.jitter());
+        let until = self
+            .worker
+            .after(backoff.max(error.retry_after().unwrap_or_default()));
         let ended = match error.kind() {
             ErrorKind::Invalid | ErrorKind::TooLarge => Attempt::Futile,
             _ => Attempt::Failed,
         };
-        let waiting = self.wait(batch, error.to_string(), until, ended).await?;
+        let too = |unsaved: PortError| unsaved.no_sooner(error.retry_after());
+        let waits_for = error.to_string();
+        let waiting = self.wait(batch, waits_for, until, ended).await;
+        let waiting = waiting.map_err(too)?;
         if waiting.step == Delivered::Elsewhere {
             return Ok(waiting);
         }
         if slot == Slot::Leave && !error.is_transient() {
-            self.repository
-                .vacate(&self.spec.project, id, self.worker.now())
-                .await?;
+            let now = self.worker.now();
+            let vacated = self.repository.vacate(&self.spec.project, id, now).await;
+            vacated.map_err(too)?;
         }
         Err(error)
     }

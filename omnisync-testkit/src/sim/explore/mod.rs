@@ -23,14 +23,14 @@ use repeat::{SAME_RUN, repeat};
 /// One in so many runs is made twice to see that it is the same.
 const REPEAT_EVERY: u64 = 100;
 /// Seeds of [`explore`].
-const EXPLORE_SEEDS: u64 = 2_000;
+const EXPLORE_SEEDS: u64 = 500;
 /// Fault pairs of [`explore`].
-const EXPLORE_PAIRS: u64 = 2_000;
+const EXPLORE_PAIRS: u64 = 500;
 /// Preemptions of [`explore`].
-const EXPLORE_PREEMPTIONS: u64 = 1_000;
+const EXPLORE_PREEMPTIONS: u64 = 300;
 
 /// Explores a scenario as a test does: every single fault, a sample of fault pairs and of
-/// preemptions, and some thousand seeds. [`Explorer`] has the means to go further.
+/// preemptions, and some hundred seeds. [`Explorer`] has the means to go further.
 ///
 /// # Errors
 /// The first run that breaks a promise, shortened.

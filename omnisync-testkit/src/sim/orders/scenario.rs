@@ -8,7 +8,7 @@ use super::audit::Auditor;
 use super::environment::{BadDay, Damage};
 use super::host::{Host, Pipeline, PipelinePolicies, Ports};
 use super::play::{Age, BarePorts, OrderPlay};
-use super::workload::{Drawing, Twist, Workload};
+use super::workload::{CANARIES, Drawing, Twist, Workload};
 use crate::fake::{
     FakeErp, FakeErpOptions, MemoryBlobStage, MemoryStateStore, MemoryStateStoreOptions,
     QueueOptions, QueueSource,
@@ -92,7 +92,10 @@ impl OrderScenario {
     pub fn new(name: impl Into<String>, host: impl Host + 'static) -> Self {
         Self {
             name: name.into(),
-            shape: Shape::default(),
+            shape: Shape {
+                canaries: &CANARIES,
+                ..Shape::default()
+            },
             drawing: Drawing::Fixed(vec![Twist::Plain; 3]),
             erp: FakeErpOptions::default(),
             any_erp: false,
@@ -314,6 +317,11 @@ pub fn scenarios() -> Vec<OrderScenario> {
     };
     let old = move |ports: Ports| -> Box<dyn Worker> { Box::new(Pipeline::new(ports, &retiring)) };
     vec![
+        pipeline("solo")
+            .with_workers(1)
+            .with_orders(plain(1))
+            .with_rounds(1),
+        pipeline("duel").with_orders(plain(1)).with_rounds(1),
         pipeline("one-worker").with_workers(1).with_orders(plain(3)),
         pipeline("two-workers").with_orders(plain(3)),
         pipeline("two-batches").with_orders(plain(6)),

@@ -36,13 +36,17 @@ struct Count {
 
 /// Two workers with two jobs each, which count them with this bug.
 pub(super) fn counter(bug: Bug) -> Toy {
+    counter_of(2, bug)
+}
+
+pub(super) fn counter_of(workers: usize, bug: Bug) -> Toy {
     let mut toy = Toy::new("counter", move |bench| async move {
         for job in 0..JOBS {
             count(&bench, &format!("w{}-{job}", bench.life.worker), bug).await?;
         }
         Ok(())
-    });
-    let workers = toy.shape.workers;
+    })
+    .workers(workers);
     toy.marks = &["conflict", "counted"];
     toy.watches = Arc::new(|sim| {
         let (sim, before) = (sim.clone(), Mutex::new(BTreeSet::new()));

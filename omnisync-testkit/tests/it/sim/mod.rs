@@ -2,10 +2,15 @@
 
 mod counter;
 mod distorting;
+mod dying;
+mod faults;
+mod finding;
+mod healing;
 mod judging;
 mod kit;
 mod rating;
 mod repeating;
+mod sleeping;
 mod walking;
 
 use std::fmt;
@@ -67,6 +72,8 @@ fn put(id: &str, expect: Expect, body: &impl serde::Serialize) -> Write {
 
 type Round = dyn Fn(Bench) -> BoxFuture<'static, Result<(), PortError>> + Send + Sync;
 type Look<T> = dyn Fn(&Sim, &MemoryStateStore) -> T + Send + Sync;
+type Start = dyn Fn(&Sim, &Life) + Send + Sync;
+type Watch = dyn Fn(&Sim) -> Arc<dyn Observer> + Send + Sync;
 
 /// A scenario over one state store, put together from closures.
 #[derive(Clone)]
@@ -76,11 +83,13 @@ struct Toy {
     marks: &'static [&'static str],
     round: Arc<Round>,
     begins: Arc<Look<()>>,
-    starts: Arc<dyn Fn(&Sim, &Life) + Send + Sync>,
+    starts: Arc<Start>,
     heals: Arc<Look<()>>,
-    watches: Arc<dyn Fn(&Sim) -> Arc<dyn Observer> + Send + Sync>,
+    watches: Arc<Watch>,
     unrest: Arc<Look<Option<Violation>>>,
     audit: Arc<Look<Result<(), Violation>>>,
+    /// Healing takes at least so many steps.
+    heal_ticks_min: u32,
 }
 
 impl Toy {
@@ -100,6 +109,7 @@ impl Toy {
             watches: Arc::new(|_| Arc::new(Watching(|_: &Call, _: Seen<'_>| ()))),
             unrest: Arc::new(|_, _| None),
             audit: Arc::new(|_, _| Ok(())),
+            heal_ticks_min: 1,
         }
     }
 
@@ -151,6 +161,7 @@ impl Scenario for Toy {
             sim: sim.clone(),
             store: Arc::new(seam.wrap(fake.clone())),
             fake,
+            heal_ticks: 0,
         })
     }
 }
@@ -160,6 +171,7 @@ struct Playing {
     sim: Sim,
     fake: MemoryStateStore,
     store: Arc<dyn StateStore>,
+    heal_ticks: u32,
 }
 
 impl Play for Playing {
@@ -178,10 +190,14 @@ impl Play for Playing {
     }
 
     fn heal(&mut self) {
+        self.heal_ticks += 1;
         (self.toy.heals)(&self.sim, &self.fake);
     }
 
     fn unrest(&mut self) -> Option<Violation> {
+        if self.heal_ticks < self.toy.heal_ticks_min {
+            return Some(Violation::new("T-0", "healing has not begun"));
+        }
         (self.toy.unrest)(&self.sim, &self.fake)
     }
 
@@ -217,6 +233,15 @@ where
 {
     fn observe(&self, call: &Call, seen: Seen<'_>) {
         (self.0)(call, seen);
+    }
+}
+
+/// Both, or the error that asks for the longer rest.
+fn both<A, B>(one: Result<A, PortError>, other: Result<B, PortError>) -> Result<(), PortError> {
+    match (one, other) {
+        (Err(one), Err(other)) if one.retry_after() < other.retry_after() => Err(other),
+        (Err(error), _) | (_, Err(error)) => Err(error),
+        (Ok(_), Ok(_)) => Ok(()),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use omnisync_core::error::ErrorKind;
+use omnisync_core::error::{ErrorKind, PortError};
 use omnisync_testkit::sim::{Explorer, FaultKind, Report, Violation};
 
 use super::Toy;
@@ -67,7 +67,7 @@ fn every_order_of_calls_is_seen() {
 fn one_read(faults_max: u32) -> Report {
     let scenario = Toy::new("reads", |bench| async move {
         let read = bench.number("n").await;
-        match read.as_ref().err().map(|error| error.kind()) {
+        match read.as_ref().err().map(PortError::kind) {
             Some(ErrorKind::Denied) => bench.sim.mark("denied"),
             Some(ErrorKind::Throttled) => bench.sim.mark("throttled"),
             Some(_) => bench.sim.mark("failed"),

@@ -16,6 +16,7 @@ impl Auditor {
                 return self.violate("I-O4", format!("batch {id} cannot be read: {error}"));
             }
         };
+        self.check_discretion(&format!("batch {id}"), content.body.get());
         let before = books.batches.remove(id);
         let mut members = None;
         if let Some(before) = before {

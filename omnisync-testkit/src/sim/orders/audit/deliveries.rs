@@ -7,7 +7,10 @@ use super::{Auditor, Books};
 
 impl Auditor {
     /// An acknowledgement says that the order is safe here, a dead letter that it never can be.
-    pub(super) fn settled(&self, delivery: &Delivery, _: &Disposition, settled: Settled) {
+    pub(super) fn settled(&self, delivery: &Delivery, disposition: &Disposition, settled: Settled) {
+        if let Disposition::DeadLetter { description, .. } = disposition {
+            self.check_discretion("the description of a dead letter", description);
+        }
         let books = self.books();
         let Some(&(order, event)) = books.bodies.get(&delivery.body) else {
             return self.violate("I-O3", "something was settled that nobody sent".to_owned());

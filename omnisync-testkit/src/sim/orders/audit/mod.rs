@@ -22,7 +22,7 @@ use serde_json::value::RawValue;
 
 use super::super::violation::Violation;
 use super::super::world::Sim;
-use super::workload::{When, Workload};
+use super::workload::{CANARIES, When, Workload};
 use crate::fake::{FakeErp, QueueSource};
 use crate::fault::{Call, Observer, Seen};
 use imports::Submissions;
@@ -240,6 +240,13 @@ impl Auditor {
             books.batches.remove(id);
         } else if write.key.collection == SEGMENTS {
             books.segments.remove(id);
+        }
+    }
+
+    /// Personal data stays in the document of its order.
+    fn check_discretion(&self, place: &str, text: &str) {
+        if CANARIES.iter().any(|canary| text.contains(canary)) {
+            self.violate("I-X2", format!("personal data is in {place}"));
         }
     }
 

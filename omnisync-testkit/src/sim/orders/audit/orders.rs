@@ -6,7 +6,7 @@ use omnisync_core::order::{ProcessingStatus, StateName, Trail};
 use omnisync_core::port::{Clock as _, Content};
 use serde::Deserialize;
 
-use super::super::workload::When;
+use super::super::workload::{CANARIES, When};
 use super::view::OrderView;
 use super::{Auditor, Books, KnownOrder};
 
@@ -180,6 +180,10 @@ impl KnownOrder {
                     "an entry begins at {:?}, not {reached:?}",
                     entry.from
                 ));
+            }
+            let note = entry.note.as_deref().unwrap_or_default();
+            if CANARIES.iter().any(|canary| note.contains(canary)) {
+                return Some("a note repeats personal data".to_owned());
             }
             reached = Some(entry.to);
             if entry.content.is_some() && entry.note.is_none() {

@@ -1,0 +1,345 @@
+//! How far each tier goes: every number of the tiers stands here.
+
+use clap::ValueEnum;
+
+use crate::summary::Totals;
+use crate::way::Way;
+
+/// Every run that there is.
+const ALL: u64 = u64::MAX;
+
+/// Milliseconds of a year of 365 days.
+pub(crate) const YEAR_MS: u64 = 365 * 24 * 60 * 60 * 1_000;
+
+/// Preemptions of a run at most.
+const PREEMPTIONS_MAX: u32 = 2;
+
+/// How thorough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Tier {
+    /// On every change
+    T1,
+    /// On a build machine
+    T2,
+    /// Before a release
+    T3,
+}
+
+/// What a tier spends on one scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Share {
+    pub(crate) scenario: &'static str,
+    /// Runs with one fault at most.
+    pub(crate) fault_runs_max: u64,
+    /// Runs with two faults at most; an even sample when there are more.
+    pub(crate) fault_pair_runs_max: u64,
+    /// Runs with three faults at most.
+    pub(crate) fault_triple_runs_max: u64,
+    /// Runs with up to two preemptions and one fault at most.
+    pub(crate) preemption_runs_max: u64,
+    pub(crate) seeds: u64,
+}
+
+/// What a tier has promised. One that did less has failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Promise {
+    /// Runs with a fixed number of faults.
+    pub(crate) exhaustive_runs_min: u64,
+    /// Those of them with three faults.
+    pub(crate) triple_runs_min: u64,
+    pub(crate) preemption_runs_min: u64,
+    pub(crate) seeds_min: u64,
+    pub(crate) simulated_years_min: u64,
+    /// Whether every mark has to be hit.
+    pub(crate) has_all_marks: bool,
+}
+
+const T1_PROMISE: Promise = Promise {
+    exhaustive_runs_min: 200_000,
+    triple_runs_min: 0,
+    preemption_runs_min: 500_000,
+    seeds_min: 200_000,
+    simulated_years_min: 0,
+    has_all_marks: false,
+};
+
+const T2_PROMISE: Promise = Promise {
+    triple_runs_min: 1_500_000,
+    seeds_min: 5_000_000,
+    has_all_marks: true,
+    ..T1_PROMISE
+};
+
+const T3_PROMISE: Promise = Promise {
+    seeds_min: 50_000_000,
+    simulated_years_min: 100_000,
+    ..T2_PROMISE
+};
+
+/// Every scenario with its pairs, preemptions and seeds.
+const T1: [Share; 16] = [
+    share("solo", ALL, 0, 2_000),
+    share("duel", ALL, 300_000, 2_000),
+    share("one-worker", 60_000, 0, 2_000),
+    share("two-workers", 6_000, 0, 2_000),
+    share("two-batches", 6_000, 0, 2_000),
+    share("pair", 30_000, 220_000, 2_000),
+    share("partial-import", 6_000, 0, 2_000),
+    share("updates", 6_000, 0, 2_000),
+    share("late-changes", 6_000, 0, 2_000),
+    share("bad-orders", 6_000, 0, 2_000),
+    share("duplicates", 6_000, 0, 2_000),
+    share("silent-erp", 6_000, 0, 2_000),
+    share("erp-runs-again", 6_000, 0, 2_000),
+    share("erp-returns-existing", 6_000, 0, 2_000),
+    share("old-age", 6_000, 0, 2_000),
+    share("swarm", 6_000, 0, 170_000),
+];
+
+/// Where the longer tiers go further: the scenario that knows everything, the one that grows old,
+/// and a little more of the others.
+const T2_SEEDS: Seeds = Seeds {
+    swarm: 4_600_000,
+    old_age: 40_000,
+    each_other: 40_000,
+};
+
+const T3_SEEDS: Seeds = Seeds {
+    swarm: 43_000_000,
+    old_age: 1_000_000,
+    each_other: 550_000,
+};
+
+/// The smallest scenario, whose runs with three faults the longer tiers make. Some of what is
+/// sampled names a call twice and is no run, so the sample is larger than the promise.
+const TRIPLES: (&str, u64) = ("solo", 1_700_000);
+
+struct Seeds {
+    swarm: u64,
+    old_age: u64,
+    each_other: u64,
+}
+
+const fn share(
+    scenario: &'static str,
+    fault_pair_runs_max: u64,
+    preemption_runs_max: u64,
+    seeds: u64,
+) -> Share {
+    Share {
+        scenario,
+        fault_runs_max: ALL,
+        fault_pair_runs_max,
+        fault_triple_runs_max: 0,
+        preemption_runs_max,
+        seeds,
+    }
+}
+
+impl Tier {
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::T1 => "t1",
+            Self::T2 => "t2",
+            Self::T3 => "t3",
+        }
+    }
+
+    pub(crate) const fn promise(self) -> Promise {
+        match self {
+            Self::T1 => T1_PROMISE,
+            Self::T2 => T2_PROMISE,
+            Self::T3 => T3_PROMISE,
+        }
+    }
+
+    /// Whether its runs go into the ledger.
+    pub(crate) const fn is_entered(self) -> bool {
+        !matches!(self, Self::T1)
+    }
+
+    pub(crate) fn shares(self) -> Vec<Share> {
+        match self {
+            Self::T1 => T1.to_vec(),
+            Self::T2 => T1.map(|share| share.extended(&T2_SEEDS)).to_vec(),
+            Self::T3 => T1.map(|share| share.extended(&T3_SEEDS)).to_vec(),
+        }
+    }
+}
+
+impl Share {
+    fn extended(self, seeds: &Seeds) -> Self {
+        let (triples_of, triple_runs_max) = TRIPLES;
+        Self {
+            fault_triple_runs_max: if self.scenario == triples_of {
+                triple_runs_max
+            } else {
+                0
+            },
+            seeds: match self.scenario {
+                "swarm" => seeds.swarm,
+                "old-age" => seeds.old_age,
+                _ => seeds.each_other,
+            },
+            ..self
+        }
+    }
+
+    /// What there is to explore, the simplest first.
+    pub(crate) fn ways(self, first_seed: u64) -> Vec<Way> {
+        let faults = |depth, runs_max| Way::Faults { depth, runs_max };
+        let mut ways = vec![
+            faults(1, self.fault_runs_max),
+            faults(2, self.fault_pair_runs_max),
+            faults(3, self.fault_triple_runs_max),
+            Way::Preemptions {
+                preemptions_max: PREEMPTIONS_MAX,
+                runs_max: self.preemption_runs_max,
+            },
+            Way::Seeds {
+                first: first_seed,
+                count: self.seeds,
+            },
+        ];
+        ways.retain(|way| !way.is_empty());
+        ways
+    }
+}
+
+impl Promise {
+    /// What was promised and is not there, a line each.
+    pub(crate) fn shortfalls(&self, totals: &Totals) -> Vec<String> {
+        let counts = [
+            (
+                "exhaustive runs",
+                totals.exhaustive_runs,
+                self.exhaustive_runs_min,
+            ),
+            (
+                "runs with three faults",
+                totals.triple_runs,
+                self.triple_runs_min,
+            ),
+            (
+                "preemption runs",
+                totals.preemption_runs,
+                self.preemption_runs_min,
+            ),
+            ("seeds", totals.report.seeds, self.seeds_min),
+            (
+                "simulated years",
+                totals.report.simulated_ms / YEAR_MS,
+                self.simulated_years_min,
+            ),
+        ];
+        let short = counts.iter().filter(|(_, actual, min)| actual < min);
+        short
+            .map(|(what, actual, min)| format!("{actual} {what}, at least {min} were promised"))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use omnisync_testkit::sim::Report;
+
+    use super::*;
+    use crate::catalogue::Catalogue;
+
+    const TIERS: [Tier; 3] = [Tier::T1, Tier::T2, Tier::T3];
+
+    fn sum(tier: Tier, number: fn(&Share) -> u64) -> u64 {
+        tier.shares()
+            .iter()
+            .map(number)
+            .fold(0, u64::saturating_add)
+    }
+
+    /// Totals that keep every promise of a tier, and no more.
+    fn enough(promise: &Promise) -> Totals {
+        Totals {
+            report: Report {
+                seeds: promise.seeds_min,
+                simulated_ms: promise.simulated_years_min * YEAR_MS,
+                ..Report::default()
+            },
+            exhaustive_runs: promise.exhaustive_runs_min,
+            triple_runs: promise.triple_runs_min,
+            preemption_runs: promise.preemption_runs_min,
+        }
+    }
+
+    #[test]
+    fn every_tier_explores_every_scenario_once() {
+        let mut known = Catalogue::load().names();
+        known.sort();
+        for tier in TIERS {
+            let shares = tier.shares();
+            let planned: BTreeSet<&str> = shares.iter().map(|share| share.scenario).collect();
+            assert_eq!(shares.len(), planned.len(), "{tier:?}");
+            assert!(planned.iter().eq(&known), "{tier:?}: {planned:?} {known:?}");
+        }
+    }
+
+    #[test]
+    fn every_tier_plans_what_it_promises() {
+        for tier in TIERS {
+            let promise = tier.promise();
+            let exhaustive = sum(tier, |share| share.fault_pair_runs_max);
+            assert!(exhaustive >= promise.exhaustive_runs_min, "{tier:?}");
+            assert!(sum(tier, |share| share.fault_triple_runs_max) >= promise.triple_runs_min);
+            assert!(sum(tier, |share| share.preemption_runs_max) >= promise.preemption_runs_min);
+            assert!(
+                sum(tier, |share| share.seeds) >= promise.seeds_min,
+                "{tier:?}"
+            );
+            assert!(sum(tier, |share| share.fault_runs_max) == ALL, "{tier:?}");
+        }
+    }
+
+    #[test]
+    fn a_longer_tier_does_everything_of_a_shorter_one() {
+        for [shorter, longer] in [[Tier::T1, Tier::T2], [Tier::T2, Tier::T3]] {
+            for (short, long) in shorter.shares().iter().zip(longer.shares()) {
+                assert_eq!(short.scenario, long.scenario);
+                assert!(short.fault_runs_max <= long.fault_runs_max);
+                assert!(short.fault_pair_runs_max <= long.fault_pair_runs_max);
+                assert!(short.fault_triple_runs_max <= long.fault_triple_runs_max);
+                assert!(short.preemption_runs_max <= long.preemption_runs_max);
+                assert!(short.seeds <= long.seeds, "{}", short.scenario);
+            }
+        }
+    }
+
+    #[test]
+    fn a_tier_that_did_less_than_it_promised_says_what_is_missing() {
+        for tier in TIERS {
+            let promise = tier.promise();
+            let mut totals = enough(&promise);
+            assert_eq!(promise.shortfalls(&totals), [""; 0]);
+
+            totals.report.seeds -= 1;
+            totals.preemption_runs = 0;
+            let seeds = format!(
+                "{} seeds, at least {} were promised",
+                promise.seeds_min - 1,
+                promise.seeds_min
+            );
+            let preemptions = "0 preemption runs, at least 500000 were promised";
+            assert_eq!(promise.shortfalls(&totals), [preemptions, &seeds]);
+        }
+    }
+
+    #[test]
+    fn seeds_begin_where_they_are_told_to() {
+        let ways = share("pair", 0, 0, 7).ways(1_000);
+        let (depth, runs_max) = (1, ALL);
+        let (first, count) = (1_000, 7);
+        assert_eq!(
+            ways,
+            [Way::Faults { depth, runs_max }, Way::Seeds { first, count }]
+        );
+    }
+}
