@@ -9,8 +9,10 @@
 
 mod mutants;
 pub mod published;
+mod rate;
 mod specimen;
 
+pub use rate::{PublishedRate, published_rate};
 pub use specimen::{Catch, Hunted, Specimen};
 
 /// The pipeline with one rule broken, rule by rule. A simulation has to catch every one.

@@ -68,6 +68,17 @@ impl Way {
         }
     }
 
+    /// Runs that are worth their time in one scenario.
+    const fn runs_max(self) -> u64 {
+        match self {
+            // All there are.
+            Self::OneFault => 2_000,
+            Self::Preemptions => 2_500,
+            Self::Seeds => 12_000,
+            Self::TwoFaults => 3_500,
+        }
+    }
+
     fn explore(
         self,
         explorer: &Explorer<'_>,
@@ -135,18 +146,18 @@ impl Specimen {
     }
 
     /// Looks for a run in which the specimen breaks a promise: undisturbed and with one fault,
-    /// with preemptions, by seeds, with two faults, each in every scenario and each for a fair
-    /// share of `runs_max`. What comes of it does not depend on the machine.
+    /// with preemptions, by seeds, with two faults, each in every scenario, and no more than
+    /// `runs_max` in all. What comes of it does not depend on the machine.
     pub fn hunt(&self, runs_max: u64) -> Hunted {
-        let mut hunts = u64::try_from(self.scenarios.len() * Way::ALL.len()).unwrap_or(u64::MAX);
         let mut runs = 0;
         for way in Way::ALL {
             for scenario in &self.scenarios {
-                // What a hunt does not use is left to those after it.
-                let share = runs_max.saturating_sub(runs) / hunts.max(1);
-                hunts -= 1;
+                let left = runs_max.saturating_sub(runs);
+                if left == 0 {
+                    break;
+                }
                 let explorer = Explorer::new(scenario).without_shrinking();
-                match way.explore(&explorer, share) {
+                match way.explore(&explorer, left.min(way.runs_max())) {
                     Ok(report) => runs += report.runs,
                     Err(found) => return caught(*found, runs, way),
                 }

@@ -9,7 +9,7 @@ fn table() {
             }
         }
         let t = Instant::now();
-        let h = s.hunt(20_000);
+        let h = s.hunt(std::env::var("N").map_or(20_000, |n| n.parse().unwrap()));
         println!(
             "{:36} {:>6} {:>8.3}s {}",
             s.name(),
@@ -60,4 +60,26 @@ fn story() {
             }
         }
     }
+}
+
+#[test]
+fn rates() {
+    use omnisync_testkit::sim::{Explorer, Scenario};
+    let only = std::env::var("ONLY").unwrap();
+    let n = std::env::var("N").unwrap().parse().unwrap();
+    for s in zoo::specimens().into_iter().chain(zoo::sound()) {
+        if s.name() != only { continue }
+        for sc in s.scenarios() {
+            let t = Instant::now();
+            let r = Explorer::new(sc).rate(0, n);
+            println!("{} {} {:?} {:?} {}", sc.name(), r.failing, r.by_invariant, t.elapsed(), r.report.marks.contains("takeover"));
+        }
+    }
+}
+
+#[test]
+fn published() {
+    let n = std::env::var("N").unwrap().parse().unwrap();
+    let t = Instant::now();
+    println!("{:?} {:?}", zoo::published_rate(n), t.elapsed());
 }

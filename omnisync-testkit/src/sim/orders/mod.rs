@@ -12,7 +12,7 @@ mod play;
 mod scenario;
 mod workload;
 
-pub use audit::INVARIANTS;
+pub use audit::{INVARIANTS, Standing};
 pub use host::{Host, Pipeline, PipelinePolicies, Ports};
 pub use scenario::{MARKS, OrderScenario, scenarios};
 pub use workload::{Drawing, Twist};

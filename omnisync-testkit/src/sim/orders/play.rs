@@ -41,6 +41,8 @@ pub(super) struct OrderPlay {
     pub(super) seam: Seam,
     pub(super) environment: Arc<BadDay>,
     pub(super) auditor: Arc<Auditor>,
+    /// The host can say what an order waits for.
+    pub(super) explains: bool,
     pub(super) waits_checked: bool,
     pub(super) age: Age,
 }
@@ -61,7 +63,7 @@ impl Play for OrderPlay {
     }
 
     fn heal(&mut self) {
-        if !std::mem::replace(&mut self.waits_checked, true) {
+        if self.explains && !std::mem::replace(&mut self.waits_checked, true) {
             self.auditor.check_waits(&self.ports.store);
         }
         // Imports end whether or not anybody asks. In memory nothing keeps them from it.

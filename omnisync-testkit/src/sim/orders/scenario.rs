@@ -1,10 +1,10 @@
 use std::sync::{Arc, Mutex};
 
-use omnisync_core::port::{BlobStage, RepeatedExecution, StateStore};
+use omnisync_core::port::{BlobStage, Content, RepeatedExecution, StateStore};
 
 use super::super::scenario::{Play, Scenario, Shape, Worker};
 use super::super::world::Sim;
-use super::audit::Auditor;
+use super::audit::{Auditor, ReadStanding, Standing};
 use super::environment::{BadDay, Damage};
 use super::host::{Host, Pipeline, PipelinePolicies, Ports};
 use super::play::{Age, BarePorts, OrderPlay};
@@ -71,6 +71,7 @@ pub struct OrderScenario {
     any_erp: bool,
     ages: bool,
     queue: QueueOptions,
+    reads: Option<ReadStanding>,
     marks: Vec<&'static str>,
     host: Arc<dyn Host>,
     store: Option<Make<dyn StateStore>>,
@@ -101,6 +102,7 @@ impl OrderScenario {
             any_erp: false,
             ages: false,
             queue: QueueOptions::default(),
+            reads: None,
             marks: Vec::new(),
             host: Arc::new(host),
             store: None,
@@ -163,6 +165,15 @@ impl OrderScenario {
     #[must_use]
     pub fn with_queue(mut self, options: QueueOptions) -> Self {
         self.queue = options;
+        self
+    }
+
+    /// The host keeps orders in documents of its own, in the collection of orders. It is judged
+    /// by what becomes of the orders, and not by how it gets there; `read` says where it believes
+    /// an order to be, and `None` for what it could not have written.
+    #[must_use]
+    pub fn judged_by_outcomes(mut self, read: fn(&Content) -> Option<Standing>) -> Self {
+        self.reads = Some(read);
         self
     }
 
@@ -271,12 +282,8 @@ impl Scenario for OrderScenario {
             damage: Mutex::new(Damage::default()),
         });
         sim.set_environment(Arc::clone(&environment) as _);
-        let auditor = Arc::new(Auditor::new(
-            sim.clone(),
-            workload,
-            queue.clone(),
-            erp.clone(),
-        ));
+        let auditor = Auditor::new(sim.clone(), workload, queue.clone(), erp.clone());
+        let auditor = Arc::new(auditor.reading(self.reads));
         auditor.publish_first();
         let seam = sim.seam(Arc::clone(&auditor) as _);
         Box::new(OrderPlay {
@@ -291,6 +298,7 @@ impl Scenario for OrderScenario {
             seam,
             environment,
             auditor,
+            explains: self.reads.is_none(),
             waits_checked: false,
             age: if self.ages { Age::Young } else { Age::None },
         })

@@ -205,6 +205,12 @@ impl PlannedOrder {
         )
     }
 
+    /// The ERP has to hold it in the end, whatever else becomes of it.
+    pub(super) fn must_arrive(&self) -> bool {
+        let cancelled = self.events.iter().any(|event| event.cancels);
+        !cancelled && (!self.is_bad() || self.twist == Twist::Unmentioned)
+    }
+
     /// The ERP does not want it.
     pub(super) fn is_refused(&self) -> bool {
         matches!(self.twist, Twist::Refused | Twist::HalfRefused)

@@ -37,6 +37,13 @@ fn submitting() -> Vec<Specimen> {
             fresh_ids(),
         ),
         Specimen::new(
+            "equiv-submit",
+            "TEMP",
+            &["I-O2"],
+            [scenes::pair()],
+            on_erp(|_| TempSubmit),
+        ),
+        Specimen::new(
             "submitted-unasked",
             "a package is submitted without asking whether the ERP has it",
             &["I-O2"],
@@ -220,5 +227,15 @@ impl ErpHabit for Reading {
         let mut page = erp.results(execution, continuation).await?;
         (self.0)(&mut page);
         Ok(page)
+    }
+}
+
+#[derive(Debug)]
+struct TempSubmit;
+#[async_trait]
+impl ErpHabit for TempSubmit {
+    async fn submit(&self, erp: &dyn ErpImporter, submission: Submission) -> Result<SubmitReceipt, PortError> {
+        let execution = submission.execution;
+        erp.submit(submission).await.or_else(|_| Ok(SubmitReceipt { execution, evidence: String::new() }))
     }
 }

@@ -29,18 +29,28 @@ pub(super) fn specimens() -> Vec<Specimen> {
             packing(Stamped::by),
         ),
         Specimen::new(
+            "refusal-quotes-the-order",
+            "an order that cannot be packed is quoted in the reason",
+            &["I-X2"],
+            [scenes::bad()],
+            packing(|_| Altered {
+                alter: |_| {},
+                quotes: true,
+            }),
+        ),
+        Specimen::new(
             "amounts-in-binary",
             "amounts go through binary fractions and are cut to cents",
             &["I-O11"],
             [scenes::pair()],
-            packing(|_| Altered(binary)),
+            packing(|_| Altered::by(binary)),
         ),
         Specimen::new(
             "currency-taken-for-granted",
             "every amount is taken for one in the usual currency",
             &["I-O11"],
             [scenes::pair()],
-            packing(|_| Altered(in_dollars)),
+            packing(|_| Altered::by(in_dollars)),
         ),
     ]
 }
@@ -129,7 +139,18 @@ impl PackageBuilder for StampedBuilder<'_> {
 }
 
 /// The plain form of orders that are altered before.
-struct Altered(fn(&mut Order));
+struct Altered {
+    alter: fn(&mut Order),
+    /// Repeats an order that it refuses.
+    quotes: bool,
+}
+
+impl Altered {
+    fn by(alter: fn(&mut Order)) -> Self {
+        let quotes = false;
+        Self { alter, quotes }
+    }
+}
 
 impl fmt::Debug for Altered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,7 +164,11 @@ impl PackageFormat for Altered {
     }
 
     fn check(&self, order: &Order) -> Result<(), FormatError> {
-        PlainFormat::default().check(order)
+        let checked = PlainFormat::default().check(order);
+        if self.quotes {
+            return checked.map_err(|error| format!("{error}: {order:?}").into());
+        }
+        checked
     }
 
     fn record_keys(&self, order: &Order) -> Result<(RecordKey, Vec<RecordKey>), FormatError> {
@@ -154,7 +179,7 @@ impl PackageFormat for Altered {
         static PLAIN: std::sync::OnceLock<PlainFormat> = std::sync::OnceLock::new();
         let plain = PLAIN.get_or_init(PlainFormat::default).begin(info)?;
         Ok(Box::new(AlteredBuilder {
-            alter: self.0,
+            alter: self.alter,
             plain,
         }))
     }

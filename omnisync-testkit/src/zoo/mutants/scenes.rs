@@ -31,6 +31,11 @@ pub(super) fn of(name: &str, twists: impl Into<Vec<Twist>>) -> OrderScenario {
         .with_rounds(2)
 }
 
+/// One plain order: little enough for all that two workers can do with it.
+pub(super) fn one() -> OrderScenario {
+    of("one", [Twist::Plain]).with_rounds(1)
+}
+
 /// Two plain orders.
 pub(super) fn pair() -> OrderScenario {
     of("pair", [Twist::Plain; 2])
@@ -77,6 +82,11 @@ pub(super) fn hopeless() -> OrderScenario {
 /// Orders that cannot be packed or read, beside a good one.
 pub(super) fn bad() -> OrderScenario {
     of("bad", [Twist::Plain, Twist::Unpackable, Twist::CutOff])
+}
+
+/// Events that contradict each other.
+pub(super) fn disputed() -> OrderScenario {
+    of("disputed", [Twist::Conflict, Twist::Plain])
 }
 
 /// An ERP that imports again what it is given again.
@@ -126,6 +136,7 @@ pub(super) fn outage() -> OrderScenario {
 /// The pipeline as it comes, wherever mutants are hunted.
 pub(super) fn sound() -> Vec<Specimen> {
     vec![
+        Specimen::sound("sound-one", one()),
         Specimen::sound("sound-pair", pair()),
         Specimen::sound("sound-two-batches", two_batches()),
         Specimen::sound("sound-changes", changes()),
@@ -135,6 +146,7 @@ pub(super) fn sound() -> Vec<Specimen> {
         Specimen::sound("sound-refused", refused()),
         Specimen::sound("sound-hopeless", hopeless()),
         Specimen::sound("sound-bad", bad()),
+        Specimen::sound("sound-disputed", disputed()),
         Specimen::sound("sound-runs-again", runs_again()),
         Specimen::sound("sound-any", any()),
         Specimen::sound("sound-old-age", old_age()),

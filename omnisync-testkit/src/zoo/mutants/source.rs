@@ -31,7 +31,7 @@ pub(super) fn specimens() -> Vec<Specimen> {
             &["I-O1", "I-O3"],
             [scenes::pair()],
             on_source(|_| {
-                Settling(|disposition| match disposition {
+                Settling(|_, disposition| match disposition {
                     Disposition::RetryAfter(_) => Disposition::Complete,
                     other => other,
                 })
@@ -43,7 +43,7 @@ pub(super) fn specimens() -> Vec<Specimen> {
             &["I-O1", "I-O3"],
             [scenes::pair()],
             on_source(|_| {
-                Settling(|disposition| match disposition {
+                Settling(|_, disposition| match disposition {
                     Disposition::RetryAfter(_) => Disposition::DeadLetter {
                         reason: DeadLetterReason::AttemptsExhausted,
                         description: "the store failed".to_owned(),
@@ -58,7 +58,7 @@ pub(super) fn specimens() -> Vec<Specimen> {
             &["I-O1"],
             [scenes::outage()],
             on_source(|_| {
-                Settling(|disposition| match disposition {
+                Settling(|_, disposition| match disposition {
                     Disposition::RetryAfter(_) => Disposition::RetryAfter(Duration::ZERO),
                     other => other,
                 })
@@ -72,6 +72,28 @@ pub(super) fn specimens() -> Vec<Specimen> {
             on_source(|ports| KnownNumbers {
                 store: Arc::clone(&ports.store),
             }),
+        ),
+        Specimen::new(
+            "dead-letter-quotes-the-message",
+            "a message is set aside with its whole text for a reason",
+            &["I-X2"],
+            [scenes::disputed()],
+            on_source(|_| {
+                Settling(|delivery, disposition| match disposition {
+                    Disposition::DeadLetter { reason, .. } => Disposition::DeadLetter {
+                        reason,
+                        description: String::from_utf8_lossy(&delivery.body).into_owned(),
+                    },
+                    other => other,
+                })
+            }),
+        ),
+        Specimen::new(
+            "message-logged",
+            "every message is logged as it came",
+            &["I-X2"],
+            [scenes::pair()],
+            on_source(|_| Talkative),
         ),
         Specimen::new(
             "panics-on-bad-input",
@@ -113,7 +135,7 @@ impl SourceHabit for AtReceipt {
 
 /// Settles otherwise than it is told.
 #[derive(Debug)]
-struct Settling(fn(Disposition) -> Disposition);
+struct Settling(fn(&Delivery, Disposition) -> Disposition);
 
 #[async_trait]
 impl SourceHabit for Settling {
@@ -123,7 +145,7 @@ impl SourceHabit for Settling {
         delivery: &Delivery,
         disposition: Disposition,
     ) -> Result<Settled, PortError> {
-        source.settle(delivery, (self.0)(disposition)).await
+        source.settle(delivery, (self.0)(delivery, disposition)).await
     }
 }
 
@@ -174,6 +196,26 @@ impl KnownNumbers {
 fn number(delivery: &Delivery) -> Option<OrderId> {
     let event: serde_json::Value = serde_json::from_slice(&delivery.body).ok()?;
     OrderId::new(event.get("data")?.get("orderId")?.as_str()?).ok()
+}
+
+/// Logs whatever it receives.
+#[derive(Debug)]
+struct Talkative;
+
+#[async_trait]
+impl SourceHabit for Talkative {
+    async fn receive(
+        &self,
+        source: &dyn EventSource,
+        max: usize,
+        wait: Duration,
+    ) -> Result<Received, PortError> {
+        let received = source.receive(max, wait).await?;
+        for delivery in &received.deliveries {
+            tracing::debug!(body = %String::from_utf8_lossy(&delivery.body), "message received");
+        }
+        Ok(received)
+    }
 }
 
 /// Takes it for granted that every message can be read.

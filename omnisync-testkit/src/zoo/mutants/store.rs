@@ -101,17 +101,10 @@ fn answers() -> Vec<Specimen> {
             on_store(|_| Edits::default().results(|_, result| believe(result))),
         ),
         Specimen::new(
-            "claim-conflict-is-somebody-elses",
-            "an order that changed while it was claimed is left to others without a second look",
-            &["I-O1", "I-O6"],
-            [scenes::pair()],
-            on_store(|_| first_look_counts()),
-        ),
-        Specimen::new(
             "no-sweep",
             "orders that a batch claimed and does not list are left where they are",
             &["I-O1", "I-O6"],
-            [scenes::pair()],
+            [scenes::one(), scenes::one().with_workers(3).renamed("one3"), scenes::pair(), scenes::two_batches(), scenes::changes(), scenes::refusals(), scenes::bad(), scenes::runs_again(), scenes::any(), scenes::any().with_rounds(4).renamed("any4"), scenes::any().with_workers(3).renamed("any3"), scenes::of("many", vec![crate::sim::orders::Twist::Plain; 8]).with_workers(3), scenes::of("upd", vec![crate::sim::orders::Twist::UpdateWhileClaimed; 3]).with_workers(3)],
             on_store(|_| Sweepless(Edits::default())),
         ),
         Specimen::new(

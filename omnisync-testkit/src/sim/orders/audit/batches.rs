@@ -115,6 +115,9 @@ impl Auditor {
     }
 
     pub(super) fn blob_deleted(&self, name: &BlobName) {
+        if self.reads.is_some() {
+            return;
+        }
         let books = self.books();
         let now = self.sim.clock().now();
         let settled = books.batches.values().any(|batch| {

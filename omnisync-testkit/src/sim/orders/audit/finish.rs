@@ -28,6 +28,9 @@ impl Auditor {
         self.imported();
         let unsettled = self.queue.unsettled();
         let books = self.books();
+        if self.reads.is_some() {
+            return books.outcome_unrest(unsettled);
+        }
         let stuck = books
             .orders
             .iter()
@@ -35,11 +38,7 @@ impl Auditor {
         if let Some((id, known)) = stuck {
             let name = known.view.state.name;
             let detail = format!("order {id} is still {name}");
-            // A good order that stands still beside a bad one was held up by it.
-            let good = books.planned(id).is_some_and(|planned| !planned.is_bad());
-            let beside = books.workload.orders.iter().any(PlannedOrder::is_bad);
-            let invariant = if good && beside { "I-O9" } else { "I-O1" };
-            return Some(Violation::new(invariant, detail));
+            return Some(Violation::new(books.blame(id), detail));
         }
         if unsettled > 0 {
             let detail = format!("{unsettled} messages are still in the queue");
@@ -93,6 +92,9 @@ impl Auditor {
     /// The whole of what has to be true in the end.
     pub(in super::super) fn audit(&self, finish: &Finish<'_>) -> Result<(), Violation> {
         let books = self.books();
+        if self.reads.is_some() {
+            return books.judge_outcomes();
+        }
         for (index, planned) in books.workload.orders.iter().enumerate() {
             let id = planned.id.as_str();
             if books.retired.contains(id) {
@@ -129,12 +131,19 @@ impl Auditor {
 }
 
 impl Books {
-    fn planned(&self, id: &str) -> Option<&PlannedOrder> {
+    /// What an order that stands still breaks: a good one beside a bad one was held up by it.
+    pub(super) fn blame(&self, id: &str) -> &'static str {
+        let good = self.planned(id).is_some_and(|planned| !planned.is_bad());
+        let beside = self.workload.orders.iter().any(PlannedOrder::is_bad);
+        if good && beside { "I-O9" } else { "I-O1" }
+    }
+
+    pub(super) fn planned(&self, id: &str) -> Option<&PlannedOrder> {
         self.workload.orders.get(self.index_of(id)?)
     }
 
     /// Something about this order was published that has to be accepted.
-    fn accepts(&self, order: usize) -> bool {
+    pub(super) fn accepts(&self, order: usize) -> bool {
         let events = self.published.iter().filter(|(of, _)| *of == order);
         events
             .filter_map(|(order, event)| self.event(*order, *event))
@@ -194,13 +203,13 @@ impl Books {
     }
 
     /// The ERP took one of these contents.
-    fn taken(&self, id: &str, amounts: &[Decimal]) -> bool {
+    pub(super) fn taken(&self, id: &str, amounts: &[Decimal]) -> bool {
         amounts
             .iter()
             .any(|amount| self.creations.contains_key(&(id.to_owned(), *amount)))
     }
 
-    fn was_created(&self, id: &str) -> bool {
+    pub(super) fn was_created(&self, id: &str) -> bool {
         self.creations.keys().any(|(order, _)| order == id)
     }
 

@@ -5,6 +5,7 @@ mod deliveries;
 mod finish;
 mod imports;
 mod orders;
+mod outcomes;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,6 +27,8 @@ use super::workload::{CANARIES, When, Workload};
 use crate::fake::{FakeErp, QueueSource};
 use crate::fault::{Call, Observer, Seen};
 use imports::Submissions;
+pub(super) use outcomes::ReadStanding;
+pub use outcomes::Standing;
 use view::{BatchView, MemberView, OrderView};
 
 /// The promises that are checked, and what each says.
@@ -88,6 +91,8 @@ pub(super) struct Auditor {
     sim: Sim,
     queue: QueueSource,
     erp: FakeErp,
+    /// `None` when the host keeps records of this workspace.
+    reads: Option<ReadStanding>,
     books: Mutex<Books>,
 }
 
@@ -99,6 +104,8 @@ struct Books {
     /// Orders and events by the body of their message.
     bodies: BTreeMap<Bytes, (usize, usize)>,
     orders: BTreeMap<String, KnownOrder>,
+    /// Orders of a host with documents of its own.
+    standings: BTreeMap<String, Standing>,
     /// Orders whose document was removed at its time.
     retired: BTreeSet<String>,
     batches: BTreeMap<String, KnownBatch>,
@@ -146,6 +153,7 @@ impl Auditor {
             published: BTreeSet::new(),
             bodies,
             orders: BTreeMap::new(),
+            standings: BTreeMap::new(),
             retired: BTreeSet::new(),
             batches: BTreeMap::new(),
             segments: BTreeMap::new(),
@@ -159,8 +167,15 @@ impl Auditor {
             sim,
             queue,
             erp,
+            reads: None,
             books: Mutex::new(books),
         }
+    }
+
+    /// The same, for a host with documents of its own.
+    pub(super) fn reading(mut self, reads: Option<ReadStanding>) -> Self {
+        self.reads = reads;
+        self
     }
 
     /// Publishes what is sent at the beginning.
@@ -222,7 +237,11 @@ impl Auditor {
     fn stored(&self, write: &Write, content: &Content) {
         let id = write.key.id.as_str();
         let mut books = self.books();
-        if write.key.collection == ORDERS {
+        if let Some(read) = self.reads {
+            if write.key.collection == ORDERS {
+                self.standing_stored(&mut books, id, read(content));
+            }
+        } else if write.key.collection == ORDERS {
             self.order_stored(&mut books, id, content);
         } else if write.key.collection == BATCHES {
             self.batch_stored(&mut books, id, content);
@@ -234,7 +253,9 @@ impl Auditor {
     fn removed(&self, write: &Write) {
         let id = write.key.id.as_str();
         let mut books = self.books();
-        if write.key.collection == ORDERS {
+        if self.reads.is_some() {
+            self.standing_removed(&mut books, id);
+        } else if write.key.collection == ORDERS {
             self.order_removed(&mut books, id);
         } else if write.key.collection == BATCHES {
             books.batches.remove(id);
