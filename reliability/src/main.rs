@@ -19,7 +19,6 @@ mod ledger;
 mod plan;
 mod revision;
 mod sim;
-mod specimens;
 mod summary;
 mod terminal;
 mod wall;

@@ -2,15 +2,15 @@
 
 use clap::Args;
 use omnisync_testkit::sim::Tape;
+use omnisync_testkit::zoo::{Hunted, PublishedRate, published_rate, specimens};
 use serde::Serialize;
 
 use crate::Verdict;
 use crate::error::Error;
-use crate::specimens::{Hunted, PublishedRate, published_rate, specimens};
 use crate::terminal::Terminal;
 
 /// Runs that the hunt for one specimen takes at most.
-const HUNT_RUNS_MAX: u64 = 200_000;
+const HUNT_RUNS_MAX: u64 = 20_000;
 /// Seeds on which the published algorithm is tried.
 const PUBLISHED_SEEDS: u64 = 2_000;
 
@@ -49,9 +49,7 @@ struct Zoo {
     mutants: usize,
     caught: usize,
     survivors: Vec<String>,
-    /// Absent where no rate was measured.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    published: Option<Published>,
+    published: Published,
     table: Vec<Row>,
 }
 
@@ -135,25 +133,25 @@ impl Zoo {
             mutants: table.len(),
             caught: table.len() - survivors.len(),
             survivors,
-            published: (published.seeds > 0).then(|| Published {
+            published: Published {
                 seeds: published.seeds,
                 failing: published.failing,
                 rate: rate(published.failing, published.seeds),
                 by_invariant: published.by_invariant,
-            }),
+            },
             table,
         }
     }
 
     fn lines(&self) -> Vec<String> {
-        let published = self.published.as_ref().map(Published::line);
         let caught = format!("{} of {} mutants caught", self.caught, self.mutants);
-        published.into_iter().chain([caught]).collect()
+        vec![self.published.line(), caught]
     }
 
-    /// A zoo without animals proves nothing.
+    /// A zoo without animals proves nothing, and the published algorithm is one of them.
     fn verdict(&self) -> Verdict {
-        Verdict::kept_if(self.mutants > 0 && self.survivors.is_empty())
+        let all_caught = self.mutants > 0 && self.survivors.is_empty();
+        Verdict::kept_if(all_caught && self.published.failing > 0)
     }
 }
 
@@ -164,16 +162,18 @@ fn rate(part: u64, whole: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use omnisync_testkit::zoo::Catch;
     use serde_json::json;
 
     use super::*;
-    use crate::specimens::Catch;
 
     fn caught() -> Row {
         let catch = Catch {
             invariant: "I-O2",
             runs: 7,
-            explorer: "2 faults",
+            detail: "twice".to_owned(),
+            explorer: "two faults",
+            scenario: "pair".to_owned(),
             tape: "tAAE".parse().unwrap(),
         };
         let caught = Some(catch);
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn the_table_says_what_caught_whom() {
         let line = caught().line();
-        assert!(line.contains("I-O2 in run 7 of 2 faults"), "{line}");
+        assert!(line.contains("I-O2 in run 7 of two faults"), "{line}");
         assert!(line.ends_with("a new id each time"), "{line}");
         assert!(survived().line().contains("SURVIVED 90 runs"));
         let lines = zoo(vec![caught(), survived()]).lines();
@@ -226,7 +226,7 @@ mod tests {
                 "table": [
                     {
                         "mutant": "fresh-id", "what": "a new id each time", "invariant": "I-O2",
-                        "explorer": "2 faults", "tape": "tAAE", "runs": 7,
+                        "explorer": "two faults", "tape": "tAAE", "runs": 7,
                     },
                     {
                         "mutant": "sly", "what": "hides well", "invariant": null,
@@ -245,10 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_was_not_measured_is_not_told() {
-        let zoo = Zoo::new(vec![caught()], PublishedRate::default());
-        assert_eq!(zoo.lines(), ["1 of 1 mutants caught"]);
-        let zoo = serde_json::to_value(zoo).unwrap();
-        assert!(zoo.get("published").is_none());
+    fn the_published_algorithm_has_to_fail_too() {
+        let published = PublishedRate {
+            seeds: 8,
+            ..PublishedRate::default()
+        };
+        assert_eq!(
+            Zoo::new(vec![caught()], published).verdict(),
+            Verdict::Broken
+        );
     }
 }

@@ -150,7 +150,7 @@ impl FakeErp {
         self.lock().finish(execution)
     }
 
-    /// Runs every import to its end, as time does.
+    /// Runs every import to its end, as time does, whether or not anybody asks.
     ///
     /// # Errors
     /// When an outcome cannot be kept.

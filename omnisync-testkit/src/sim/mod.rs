@@ -46,7 +46,7 @@ mod world;
 
 pub use explore::{Explorer, Replayed, explore};
 pub use fault_kind::FaultKind;
-pub use report::{Counterexample, Report};
+pub use report::{Counterexample, Rate, Report};
 pub use scenario::{Environment, Life, Play, Scenario, Shape, Worker};
 pub use tape::{NotATape, Tape};
 pub use violation::Violation;

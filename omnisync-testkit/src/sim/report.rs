@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Serialize;
@@ -54,6 +54,35 @@ impl Report {
             .filter(|mark| !self.marks.contains(**mark))
             .copied()
             .collect()
+    }
+}
+
+/// How many of some runs broke a promise, each judged by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct Rate {
+    /// Runs that broke one.
+    pub failing: u64,
+    /// How many of them broke which promise first.
+    pub by_invariant: BTreeMap<&'static str, u64>,
+    /// What was explored.
+    pub report: Report,
+}
+
+impl Rate {
+    pub(super) fn count(&mut self, violation: Option<&Violation>) {
+        if let Some(violation) = violation {
+            self.failing += 1;
+            *self.by_invariant.entry(violation.invariant).or_default() += 1;
+        }
+    }
+
+    /// Adds another exploration.
+    pub fn merge(&mut self, other: &Self) {
+        self.failing += other.failing;
+        for (invariant, failing) in &other.by_invariant {
+            *self.by_invariant.entry(invariant).or_default() += failing;
+        }
+        self.report.merge(&other.report);
     }
 }
 

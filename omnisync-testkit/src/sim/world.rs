@@ -225,6 +225,12 @@ impl Sim {
         self.shared.lock().rounds
     }
 
+    /// Whose turn it is: the worker, and which of its lives.
+    pub(super) fn life(&self) -> (usize, u32) {
+        let state = self.shared.lock();
+        (state.worker, state.life)
+    }
+
     /// How long a pause lasts that outlives every lease.
     pub(super) fn past_lease(&self) -> Duration {
         self.shared.shape.lease + Duration::from_secs(1)

@@ -14,3 +14,4 @@ mod teeth;
 
 mod erp;
 mod log;
+mod zoo;

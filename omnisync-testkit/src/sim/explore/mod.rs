@@ -9,7 +9,7 @@ use std::num::NonZero;
 use std::thread;
 
 use super::choices::{Mode, Odometer, Plan};
-use super::report::{Counterexample, Report};
+use super::report::{Counterexample, Rate, Report};
 use super::run::{Ran, run};
 use super::scenario::Scenario;
 use super::tape::Tape;
@@ -136,11 +136,13 @@ impl<'s> Explorer<'s> {
     /// # Errors
     /// The first run that breaks a promise.
     pub fn seeds(&self, first: u64, count: u64) -> Result<Report, Box<Counterexample>> {
-        let mode = |number| {
-            let seed = first.wrapping_add(number);
-            Some(Mode::Random(SplitMix64::new(seed)))
-        };
-        self.batch(count, &mode)
+        self.batch(count, &seeded(first))
+    }
+
+    /// How many of the same runs break a promise. None ends the exploration: each is judged by
+    /// itself.
+    pub fn rate(&self, first: u64, count: u64) -> Rate {
+        self.runs(count, &seeded(first)).rate()
     }
 
     /// Every run there is with up to `faults_max` faults, depth first, and no more than
@@ -212,17 +214,20 @@ impl<'s> Explorer<'s> {
         count: u64,
         mode: &(dyn Fn(u64) -> Option<Mode> + Sync),
     ) -> Result<Report, Box<Counterexample>> {
-        let batch = Batch {
+        let explored = self.runs(count, mode).explore();
+        match explored.failed {
+            None => Ok(explored.report),
+            Some((number, ran)) => Err(self.counterexample(number + 1, &ran, explored.report)),
+        }
+    }
+
+    fn runs<'b>(&'b self, count: u64, mode: &'b (dyn Fn(u64) -> Option<Mode> + Sync)) -> Batch<'b> {
+        Batch {
             scenario: self.scenario,
             count,
             threads: self.threads,
             repeat_every: REPEAT_EVERY,
             mode,
-        };
-        let explored = batch.explore();
-        match explored.failed {
-            None => Ok(explored.report),
-            Some((number, ran)) => Err(self.counterexample(number + 1, &ran, explored.report)),
         }
     }
 
@@ -248,6 +253,14 @@ impl<'s> Explorer<'s> {
             story: replayed.story,
             report,
         })
+    }
+}
+
+/// The choices of the runs whose seeds begin with `first`.
+fn seeded(first: u64) -> impl Fn(u64) -> Option<Mode> + Sync {
+    move |number| {
+        let seed = first.wrapping_add(number);
+        Some(Mode::Random(SplitMix64::new(seed)))
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use super::super::choices::Mode;
-use super::super::report::Report;
+use super::super::report::{Rate, Report};
 use super::super::run::{Ran, run};
 use super::super::scenario::Scenario;
 use super::repeat::repeat;
@@ -37,29 +37,57 @@ impl Batch<'_> {
     /// Makes the runs up to the first that fails, whatever the number of threads: what some of
     /// them did beyond it does not count.
     pub(super) fn explore(&self) -> Explored {
-        let next = AtomicU64::new(0);
         let first_failed = AtomicU64::new(u64::MAX);
         let merging = Mutex::new(Merging::default());
+        self.in_portions(|numbers| {
+            if numbers.start > first_failed.load(Ordering::SeqCst) {
+                return false;
+            }
+            let from = numbers.start;
+            let portion = self.portion(numbers);
+            if let Some((number, _)) = portion.failed {
+                first_failed.fetch_min(number, Ordering::SeqCst);
+            }
+            let mut merging = merging.lock().unwrap_or_else(PoisonError::into_inner);
+            merging.add(from, portion);
+            true
+        });
+        let merging = merging.into_inner();
+        merging.unwrap_or_else(PoisonError::into_inner).explored
+    }
+
+    /// Makes all the runs and counts those that fail, each judged by itself.
+    pub(super) fn rate(&self) -> Rate {
+        let all = Mutex::new(Rate::default());
+        self.in_portions(|numbers| {
+            let mut rate = Rate::default();
+            for number in numbers {
+                let failed = self.one(number, &mut rate.report);
+                rate.count(failed.and_then(|ran| ran.violation).as_ref());
+            }
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.merge(&rate);
+            true
+        });
+        all.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the numbers of all runs taken by threads, some at once, in ascending order. A thread
+    /// ends when `take` says so.
+    fn in_portions(&self, take: impl Fn(Range<u64>) -> bool + Sync) {
+        let next = AtomicU64::new(0);
         thread::scope(|scope| {
             for _ in 0..self.threads.max(1) {
                 scope.spawn(|| {
                     loop {
                         let from = next.fetch_add(PORTION, Ordering::SeqCst);
-                        if from >= self.count || from > first_failed.load(Ordering::SeqCst) {
+                        if from >= self.count || !take(from..(from + PORTION).min(self.count)) {
                             break;
                         }
-                        let portion = self.portion(from..(from + PORTION).min(self.count));
-                        if let Some((number, _)) = portion.failed {
-                            first_failed.fetch_min(number, Ordering::SeqCst);
-                        }
-                        let mut merging = merging.lock().unwrap_or_else(PoisonError::into_inner);
-                        merging.add(from, portion);
                     }
                 });
             }
         });
-        let merging = merging.into_inner();
-        merging.unwrap_or_else(PoisonError::into_inner).explored
     }
 
     /// Some runs, one after the other, up to the first that fails.

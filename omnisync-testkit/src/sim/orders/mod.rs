@@ -8,10 +8,11 @@
 mod audit;
 mod environment;
 mod host;
+mod play;
 mod scenario;
 mod workload;
 
-pub use audit::INVARIANTS;
+pub use audit::{INVARIANTS, Standing};
 pub use host::{Host, Pipeline, PipelinePolicies, Ports};
 pub use scenario::{MARKS, OrderScenario, scenarios};
 pub use workload::{Drawing, Twist};

@@ -1,22 +1,19 @@
 use std::sync::{Arc, Mutex};
 
-use omnisync_core::port::{BlobStage, RepeatedExecution, StateStore};
+use omnisync_core::port::{BlobStage, Content, RepeatedExecution, StateStore};
 
-use super::super::scenario::{Life, Play, Scenario, Shape, Worker};
-use super::super::violation::Violation;
+use super::super::scenario::{Play, Scenario, Shape, Worker};
 use super::super::world::Sim;
-use super::audit::{Auditor, Finish};
+use super::audit::{Auditor, ReadStanding, Standing};
 use super::environment::{BadDay, Damage};
 use super::host::{Host, Pipeline, PipelinePolicies, Ports};
+use super::play::{Age, BarePorts, OrderPlay};
 use super::workload::{CANARIES, Drawing, Twist, Workload};
 use crate::fake::{
     FakeErp, FakeErpOptions, MemoryBlobStage, MemoryStateStore, MemoryStateStoreOptions,
     QueueOptions, QueueSource,
 };
-use crate::fault::Seam;
 
-/// How long after everything is settled it is looked at again: longer than any retention.
-const AGE: std::time::Duration = std::time::Duration::from_secs(100 * 24 * 60 * 60);
 /// Calls behind which a query may lag.
 const QUERY_LAG: u64 = 6;
 
@@ -73,6 +70,8 @@ pub struct OrderScenario {
     erp: FakeErpOptions,
     any_erp: bool,
     ages: bool,
+    queue: QueueOptions,
+    reads: Option<ReadStanding>,
     marks: Vec<&'static str>,
     host: Arc<dyn Host>,
     store: Option<Make<dyn StateStore>>,
@@ -102,6 +101,8 @@ impl OrderScenario {
             erp: FakeErpOptions::default(),
             any_erp: false,
             ages: false,
+            queue: QueueOptions::default(),
+            reads: None,
             marks: Vec::new(),
             host: Arc::new(host),
             store: None,
@@ -143,6 +144,36 @@ impl OrderScenario {
     #[must_use]
     pub fn with_rounds(mut self, rounds: u32) -> Self {
         self.shape.rounds = rounds;
+        self
+    }
+
+    /// The same scenario with another host.
+    #[must_use]
+    pub fn with_host(mut self, host: impl Host + 'static) -> Self {
+        self.host = Arc::new(host);
+        self
+    }
+
+    /// The same scenario under another name.
+    #[must_use]
+    pub fn renamed(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// A queue with these manners.
+    #[must_use]
+    pub fn with_queue(mut self, options: QueueOptions) -> Self {
+        self.queue = options;
+        self
+    }
+
+    /// The host keeps orders in documents of its own, in the collection of orders. It is judged
+    /// by what becomes of the orders, and not by how it gets there; `read` says where it believes
+    /// an order to be, and `None` for what it could not have written.
+    #[must_use]
+    pub fn judged_by_outcomes(mut self, read: fn(&Content) -> Option<Standing>) -> Self {
+        self.reads = Some(read);
         self
     }
 
@@ -220,7 +251,7 @@ impl Scenario for OrderScenario {
 
     fn begin(&self, sim: &Sim) -> Box<dyn Play> {
         let clock = sim.clock();
-        let queue = QueueSource::new(Arc::new(clock), QueueOptions::default());
+        let queue = QueueSource::new(Arc::new(clock), self.queue.clone());
         let memory = MemoryStateStore::new(MemoryStateStoreOptions {
             query_lag_operations: QUERY_LAG,
             lags_on_demand: true,
@@ -251,12 +282,8 @@ impl Scenario for OrderScenario {
             damage: Mutex::new(Damage::default()),
         });
         sim.set_environment(Arc::clone(&environment) as _);
-        let auditor = Arc::new(Auditor::new(
-            sim.clone(),
-            workload,
-            queue.clone(),
-            erp.clone(),
-        ));
+        let auditor = Auditor::new(sim.clone(), workload, queue.clone(), erp.clone());
+        let auditor = Arc::new(auditor.reading(self.reads));
         auditor.publish_first();
         let seam = sim.seam(Arc::clone(&auditor) as _);
         Box::new(OrderPlay {
@@ -271,96 +298,9 @@ impl Scenario for OrderScenario {
             seam,
             environment,
             auditor,
+            explains: self.reads.is_none(),
             waits_checked: false,
             age: if self.ages { Age::Young } else { Age::None },
-        })
-    }
-}
-
-struct BarePorts {
-    queue: QueueSource,
-    store: Arc<dyn StateStore>,
-    stage: Arc<dyn BlobStage>,
-    erp: FakeErp,
-}
-
-#[derive(PartialEq, Eq)]
-enum Age {
-    /// Nothing grows old in this scenario.
-    None,
-    Young,
-    Old,
-}
-
-struct OrderPlay {
-    sim: Sim,
-    host: Arc<dyn Host>,
-    ports: BarePorts,
-    seam: Seam,
-    environment: Arc<BadDay>,
-    auditor: Arc<Auditor>,
-    waits_checked: bool,
-    age: Age,
-}
-
-impl Play for OrderPlay {
-    fn start(&mut self, life: &Life) -> Box<dyn Worker> {
-        let ports = Ports {
-            source: Arc::new(self.seam.wrap(self.ports.queue.clone())),
-            store: Arc::new(self.seam.wrap(Arc::clone(&self.ports.store))),
-            stage: Arc::new(self.seam.wrap(Arc::clone(&self.ports.stage))),
-            erp: Arc::new(self.seam.wrap(self.ports.erp.clone())),
-            clock: self.sim.clock_of(life.worker),
-            ids: self.sim.ids_of(life),
-            worker: life.name.clone(),
-            sim: self.sim.clone(),
-        };
-        self.host.start(ports)
-    }
-
-    fn heal(&mut self) {
-        if !std::mem::replace(&mut self.waits_checked, true) {
-            self.auditor.check_waits(&self.ports.store);
-        }
-        // An import ends by itself, whether anybody asks for it or not.
-        if let Err(error) = self.ports.erp.finish_all() {
-            self.sim.violate(Violation::new("setup", error.report()));
-        }
-        // Somebody takes damaged packages away, as the errors ask.
-        let damaged = self
-            .environment
-            .with_damage(|damage| std::mem::take(&mut damage.altered));
-        if let Some(stage) = &self.environment.stage {
-            for name in damaged {
-                stage.vanish(&name);
-            }
-        }
-    }
-
-    fn unrest(&mut self) -> Option<Violation> {
-        let unrest = self.auditor.unrest();
-        match self.age {
-            Age::Young if unrest.is_none() => {
-                self.age = Age::Old;
-                // What comes again before its order is retired is recognised.
-                self.auditor.publish_again();
-                Some(Violation::new("I-O1", "a replay is not taken in"))
-            }
-            Age::Old if unrest.is_none() && !self.auditor.is_clean() => {
-                self.sim.clock().advance(AGE);
-                let detail = "what is settled and old is still there";
-                Some(Violation::new("I-O8", detail))
-            }
-            _ => unrest,
-        }
-    }
-
-    fn audit(&mut self) -> Result<(), Violation> {
-        let harmed = self
-            .environment
-            .with_damage(|damage| damage.imports.clone());
-        self.auditor.audit(&Finish {
-            harmed_imports: &harmed,
         })
     }
 }

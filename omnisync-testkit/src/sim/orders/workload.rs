@@ -14,6 +14,9 @@ pub(super) const CURRENCY: &str = "CAD";
 /// Price of one piece in cents; its multiples are no binary fractions.
 const UNIT_CENTS: i64 = 1_010;
 
+/// How often the ERP fails an order that it always fails: more often than a run has time for.
+const FAILURES: usize = 100;
+
 /// What is special about an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -181,7 +184,7 @@ impl PlannedOrder {
             Twist::HalfRefused => vec![data().of_lines()],
             Twist::FailsOnce => vec![transient()],
             Twist::HalfFailsOnce => vec![transient().of_lines()],
-            Twist::FailsAlways => vec![transient(); 16],
+            Twist::FailsAlways => vec![transient(); FAILURES],
             _ => Vec::new(),
         }
     }
@@ -200,6 +203,12 @@ impl PlannedOrder {
                 | Twist::FailsAlways
                 | Twist::Unmentioned
         )
+    }
+
+    /// The ERP has to hold it in the end, whatever else becomes of it.
+    pub(super) fn must_arrive(&self) -> bool {
+        let cancelled = self.events.iter().any(|event| event.cancels);
+        !cancelled && (!self.is_bad() || self.twist == Twist::Unmentioned)
     }
 
     /// The ERP does not want it.

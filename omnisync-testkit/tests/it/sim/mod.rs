@@ -8,6 +8,7 @@ mod finding;
 mod healing;
 mod judging;
 mod kit;
+mod rating;
 mod repeating;
 mod sleeping;
 mod walking;

@@ -22,8 +22,11 @@ impl Auditor {
         if let Some(before) = before {
             self.check_batch_move(id, &before.view, &view);
             members = before.members;
-        } else if view.state != BatchState::Open {
-            self.violate("I-O4", format!("batch {id} began as {:?}", view.state));
+        } else {
+            books.batches_begun += 1;
+            if view.state != BatchState::Open {
+                self.violate("I-O4", format!("batch {id} began as {:?}", view.state));
+            }
         }
         if view.state == BatchState::Sealed && members.is_none() {
             members = books.listed(id, &view);
@@ -115,6 +118,9 @@ impl Auditor {
     }
 
     pub(super) fn blob_deleted(&self, name: &BlobName) {
+        if self.reads.is_some() {
+            return;
+        }
         let books = self.books();
         let now = self.sim.clock().now();
         let settled = books.batches.values().any(|batch| {

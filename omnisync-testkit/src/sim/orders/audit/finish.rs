@@ -15,7 +15,7 @@ use super::super::workload::{PlannedOrder, Twist};
 use super::view::OrderView;
 use super::{Auditor, Books, Finish};
 
-/// Calls that an order may take, and more of them for each fault.
+/// Calls that an order may take each time it is sent, and more of them for each fault.
 const CALLS_PER_ORDER: u64 = 40;
 const CALLS_PER_FAULT: u64 = 10;
 /// Calls of a round in which there is nothing to do, and some.
@@ -24,8 +24,13 @@ const CALLS_PER_ROUND: u64 = 24;
 impl Auditor {
     /// What is not at rest.
     pub(in super::super) fn unrest(&self) -> Option<Violation> {
+        // Imports that ended while nobody asked.
+        self.imported();
         let unsettled = self.queue.unsettled();
         let books = self.books();
+        if self.reads.is_some() {
+            return books.outcome_unrest(unsettled);
+        }
         let stuck = books
             .orders
             .iter()
@@ -33,11 +38,7 @@ impl Auditor {
         if let Some((id, known)) = stuck {
             let name = known.view.state.name;
             let detail = format!("order {id} is still {name}");
-            // A good order that stands still beside a bad one was held up by it.
-            let good = books.planned(id).is_some_and(|planned| !planned.is_bad());
-            let beside = books.workload.orders.iter().any(PlannedOrder::is_bad);
-            let invariant = if good && beside { "I-O9" } else { "I-O1" };
-            return Some(Violation::new(invariant, detail));
+            return Some(Violation::new(books.blame(id), detail));
         }
         if unsettled > 0 {
             let detail = format!("{unsettled} messages are still in the queue");
@@ -91,6 +92,9 @@ impl Auditor {
     /// The whole of what has to be true in the end.
     pub(in super::super) fn audit(&self, finish: &Finish<'_>) -> Result<(), Violation> {
         let books = self.books();
+        if self.reads.is_some() {
+            return books.judge_outcomes();
+        }
         for (index, planned) in books.workload.orders.iter().enumerate() {
             let id = planned.id.as_str();
             if books.retired.contains(id) {
@@ -114,25 +118,39 @@ impl Auditor {
     }
 
     fn check_calls(&self) -> Result<(), Violation> {
-        let orders = u64::try_from(self.books().workload.orders.len()).unwrap_or(1);
+        let (orders, batches) = {
+            let books = self.books();
+            (books.workload.orders.len() as u64, books.batches_begun)
+        };
         let (calls, faults, rounds) = (self.sim.calls(), self.sim.faults(), self.sim.rounds());
-        let enough =
-            (CALLS_PER_ORDER + CALLS_PER_FAULT * faults) * orders + CALLS_PER_ROUND * rounds;
+        // An order that the ERP fails is sent again, in another batch.
+        let enough = CALLS_PER_ORDER * orders.max(batches)
+            + CALLS_PER_FAULT * faults * orders
+            + CALLS_PER_ROUND * rounds;
         if calls <= enough {
             return Ok(());
         }
-        let detail = format!("{calls} calls for {orders} orders, {faults} faults, {rounds} rounds");
+        let detail = format!(
+            "{calls} calls for {orders} orders, {batches} batches, {faults} faults, {rounds} rounds"
+        );
         Err(Violation::new("I-O12", detail))
     }
 }
 
 impl Books {
-    fn planned(&self, id: &str) -> Option<&PlannedOrder> {
+    /// What an order that stands still breaks: a good one beside a bad one was held up by it.
+    pub(super) fn blame(&self, id: &str) -> &'static str {
+        let good = self.planned(id).is_some_and(|planned| !planned.is_bad());
+        let beside = self.workload.orders.iter().any(PlannedOrder::is_bad);
+        if good && beside { "I-O9" } else { "I-O1" }
+    }
+
+    pub(super) fn planned(&self, id: &str) -> Option<&PlannedOrder> {
         self.workload.orders.get(self.index_of(id)?)
     }
 
     /// Something about this order was published that has to be accepted.
-    fn accepts(&self, order: usize) -> bool {
+    pub(super) fn accepts(&self, order: usize) -> bool {
         let events = self.published.iter().filter(|(of, _)| *of == order);
         events
             .filter_map(|(order, event)| self.event(*order, *event))
@@ -192,13 +210,13 @@ impl Books {
     }
 
     /// The ERP took one of these contents.
-    fn taken(&self, id: &str, amounts: &[Decimal]) -> bool {
+    pub(super) fn taken(&self, id: &str, amounts: &[Decimal]) -> bool {
         amounts
             .iter()
             .any(|amount| self.creations.contains_key(&(id.to_owned(), *amount)))
     }
 
-    fn was_created(&self, id: &str) -> bool {
+    pub(super) fn was_created(&self, id: &str) -> bool {
         self.creations.keys().any(|(order, _)| order == id)
     }
 

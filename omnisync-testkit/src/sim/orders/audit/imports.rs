@@ -1,12 +1,50 @@
 //! What the ERP did, whatever it told.
 
+use std::collections::BTreeSet;
+
+use omnisync_core::id::ExecutionId;
 use omnisync_core::port::{ErpImporter as _, RepeatedExecution};
 
 use super::super::workload::CURRENCY;
 use super::view::OrderView;
 use super::{Auditor, Books};
+use crate::fault::Call;
+
+/// What was submitted, and who asked about it before.
+#[derive(Debug, Default)]
+pub(super) struct Submissions {
+    taken: BTreeSet<ExecutionId>,
+    /// Lives of workers that asked about an import and have not submitted it since.
+    asked: BTreeSet<((usize, u32), ExecutionId)>,
+    /// The call that submitted last: it may do so twice.
+    last: u64,
+}
 
 impl Auditor {
+    pub(super) fn asked(&self, execution: ExecutionId) {
+        let life = self.sim.life();
+        self.books().submissions.asked.insert((life, execution));
+    }
+
+    /// An ERP that runs again what it has makes everything twice for those who do not ask.
+    pub(super) fn submitted(&self, call: &Call, execution: ExecutionId) {
+        let life = self.sim.life();
+        let repeated = self.erp.capability().repeated_execution;
+        let mut books = self.books();
+        let submissions = &mut books.submissions;
+        if std::mem::replace(&mut submissions.last, call.number) == call.number {
+            return;
+        }
+        let was_asked = submissions.asked.remove(&(life, execution));
+        let is_new = submissions.taken.insert(execution);
+        if !is_new && !was_asked && repeated == RepeatedExecution::RunsAgain {
+            self.violate(
+                "I-O2",
+                format!("import {execution} runs again, and nobody asked whether it had run"),
+            );
+        }
+    }
+
     /// Looks at imports that ended since the last look.
     pub(super) fn imported(&self) {
         let manners = self.erp.capability().repeated_execution;

@@ -5,6 +5,7 @@ mod deliveries;
 mod finish;
 mod imports;
 mod orders;
+mod outcomes;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,9 @@ use super::super::world::Sim;
 use super::workload::{CANARIES, When, Workload};
 use crate::fake::{FakeErp, QueueSource};
 use crate::fault::{Call, Observer, Seen};
+use imports::Submissions;
+pub(super) use outcomes::ReadStanding;
+pub use outcomes::Standing;
 use view::{BatchView, MemberView, OrderView};
 
 /// The promises that are checked, and what each says.
@@ -87,6 +91,8 @@ pub(super) struct Auditor {
     sim: Sim,
     queue: QueueSource,
     erp: FakeErp,
+    /// `None` when the host keeps records of this workspace.
+    reads: Option<ReadStanding>,
     books: Mutex<Books>,
 }
 
@@ -98,15 +104,19 @@ struct Books {
     /// Orders and events by the body of their message.
     bodies: BTreeMap<Bytes, (usize, usize)>,
     orders: BTreeMap<String, KnownOrder>,
+    /// Orders of a host with documents of its own.
+    standings: BTreeMap<String, Standing>,
     /// Orders whose document was removed at its time.
     retired: BTreeSet<String>,
     batches: BTreeMap<String, KnownBatch>,
+    batches_begun: u64,
     segments: BTreeMap<String, Vec<MemberView>>,
     /// Every blob that ever was, by name.
     blobs: BTreeMap<BlobName, Sha256>,
     /// Imports that took a content wholly, by order and amount.
     creations: BTreeMap<(String, Decimal), BTreeSet<ExecutionId>>,
     imports_seen: usize,
+    submissions: Submissions,
     /// Results that were withheld or damaged on their way.
     results_disturbed: u32,
 }
@@ -144,20 +154,30 @@ impl Auditor {
             published: BTreeSet::new(),
             bodies,
             orders: BTreeMap::new(),
+            standings: BTreeMap::new(),
             retired: BTreeSet::new(),
             batches: BTreeMap::new(),
+            batches_begun: 0,
             segments: BTreeMap::new(),
             blobs: BTreeMap::new(),
             creations: BTreeMap::new(),
             imports_seen: 0,
+            submissions: Submissions::default(),
             results_disturbed: 0,
         };
         Self {
             sim,
             queue,
             erp,
+            reads: None,
             books: Mutex::new(books),
         }
+    }
+
+    /// The same, for a host with documents of its own.
+    pub(super) fn reading(mut self, reads: Option<ReadStanding>) -> Self {
+        self.reads = reads;
+        self
     }
 
     /// Publishes what is sent at the beginning.
@@ -219,7 +239,11 @@ impl Auditor {
     fn stored(&self, write: &Write, content: &Content) {
         let id = write.key.id.as_str();
         let mut books = self.books();
-        if write.key.collection == ORDERS {
+        if let Some(read) = self.reads {
+            if write.key.collection == ORDERS {
+                self.standing_stored(&mut books, id, read(content));
+            }
+        } else if write.key.collection == ORDERS {
             self.order_stored(&mut books, id, content);
         } else if write.key.collection == BATCHES {
             self.batch_stored(&mut books, id, content);
@@ -231,7 +255,9 @@ impl Auditor {
     fn removed(&self, write: &Write) {
         let id = write.key.id.as_str();
         let mut books = self.books();
-        if write.key.collection == ORDERS {
+        if self.reads.is_some() {
+            self.standing_removed(&mut books, id);
+        } else if write.key.collection == ORDERS {
             self.order_removed(&mut books, id);
         } else if write.key.collection == BATCHES {
             books.batches.remove(id);
@@ -278,11 +304,16 @@ impl Observer for Auditor {
             Seen::Settled(delivery, disposition, settled) => {
                 self.settled(delivery, disposition, settled);
             }
-            Seen::Status(_, status) => {
+            Seen::Status(execution, status) => {
                 self.told(status);
+                self.asked(execution);
                 self.imported();
             }
-            Seen::Submitted(_) | Seen::Result(..) => self.imported(),
+            Seen::Submitted(execution) => {
+                self.submitted(call, execution);
+                self.imported();
+            }
+            Seen::Result(..) => self.imported(),
             Seen::Refused(error) => match (call.operation, error.kind()) {
                 ("erp_importer.submit", ErrorKind::AlreadyExists) => {
                     self.sim.mark("repeated submission refused");
