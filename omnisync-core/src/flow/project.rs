@@ -14,6 +14,22 @@ use crate::port::{
 /// Where the slots are stored.
 const PROJECTS: Collection = Collection::new("projects");
 
+/// A data project, and where its slot is stored.
+#[derive(Debug, Clone)]
+pub(super) struct Project {
+    name: ProjectName,
+    key: DocumentKey,
+}
+
+impl Project {
+    /// Project names are free text, document ids are not.
+    pub(super) fn new(name: ProjectName) -> Self {
+        let id = Sha256::of(name.as_str().as_bytes()).to_string();
+        let key = DocumentKey::new(PROJECTS, id);
+        Self { name, key }
+    }
+}
+
 #[derive(Serialize, Deserialize)]
 struct Slot {
     project: ProjectName,
@@ -38,11 +54,11 @@ impl Repository {
     /// Takes the slot of `project` for `batch`, unless another batch has it.
     pub(super) async fn occupy(
         &self,
-        project: &ProjectName,
+        project: &Project,
         batch: BatchId,
         now: DateTime<Utc>,
     ) -> Result<Occupied, PortError> {
-        let document = self.store().get_one(&key(project)).await?;
+        let document = self.store().get_one(&project.key).await?;
         let expect = match &document {
             None => Expect::Absent,
             Some(document) => {
@@ -68,11 +84,11 @@ impl Repository {
     /// batch that is done, which the next one sees.
     pub(super) async fn vacate(
         &self,
-        project: &ProjectName,
+        project: &Project,
         batch: BatchId,
         now: DateTime<Utc>,
     ) -> Result<(), PortError> {
-        if let Some(document) = self.store().get_one(&key(project)).await? {
+        if let Some(document) = self.store().get_one(&project.key).await? {
             let slot: Slot = document.parse()?;
             if slot.batch == Some(batch) {
                 self.put_slot(project, None, now, Expect::Tag(document.etag))
@@ -95,13 +111,13 @@ impl Repository {
 
     async fn put_slot(
         &self,
-        project: &ProjectName,
+        project: &Project,
         batch: Option<BatchId>,
         since: DateTime<Utc>,
         expect: Expect,
     ) -> Result<bool, PortError> {
         let slot = Slot {
-            project: project.clone(),
+            project: project.name.clone(),
             batch,
             since,
         };
@@ -113,7 +129,7 @@ impl Repository {
             body: body_of(&slot)?,
         };
         let write = Write {
-            key: key(project),
+            key: project.key.clone(),
             expect,
             action: Action::Put(content),
         };
@@ -123,12 +139,4 @@ impl Repository {
             Err(error) => Err(error),
         }
     }
-}
-
-/// Project names are free text, document ids are not.
-fn key(project: &ProjectName) -> DocumentKey {
-    DocumentKey::new(
-        PROJECTS,
-        Sha256::of(project.as_str().as_bytes()).to_string(),
-    )
 }

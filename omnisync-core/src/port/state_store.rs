@@ -2,6 +2,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use futures::future::BoxFuture;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -382,13 +383,36 @@ forward_to_pointee!(StateStore {
     fn capability(&self) -> StateStoreCapability {
         (**self).capability()
     }
-    async fn get(&self, keys: &[DocumentKey]) -> Result<Vec<Option<Document>>, PortError> {
-        (**self).get(keys).await
+    // What the store returns is handed on as it is: a pointer costs no future of its own.
+    fn get<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        keys: &'life1 [DocumentKey],
+    ) -> BoxFuture<'async_trait, Result<Vec<Option<Document>>, PortError>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        (**self).get(keys)
     }
-    async fn write(&self, writes: Vec<Write>) -> Result<Vec<WriteResult>, PortError> {
-        (**self).write(writes).await
+    fn write<'life0, 'async_trait>(
+        &'life0 self,
+        writes: Vec<Write>,
+    ) -> BoxFuture<'async_trait, Result<Vec<WriteResult>, PortError>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        (**self).write(writes)
     }
-    async fn query(&self, query: Query) -> Result<Page, PortError> {
-        (**self).query(query).await
+    fn query<'life0, 'async_trait>(
+        &'life0 self,
+        query: Query,
+    ) -> BoxFuture<'async_trait, Result<Page, PortError>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        (**self).query(query)
     }
 });

@@ -444,7 +444,7 @@ fn another_worker_goes_on_after_the_lease_and_the_slower_one_reports_no_error() 
     world.ingest(&["A", "B"].map(Event::created));
     // The first worker sleeps past its lease before it reads the orders of its sealed batch, and
     // meanwhile another one takes the batch to its end.
-    let meanwhile = Arc::new(Meanwhile::before("state_store.get", 4));
+    let meanwhile = Arc::new(Meanwhile::before("state_store.get", 3));
     let seam = Seam::new(Arc::clone(&meanwhile) as Arc<dyn omnisync_testkit::fault::Interceptor>);
     let mut ports = world.bare();
     ports.store = Arc::new(seam.wrap(world.store.clone()));

@@ -13,6 +13,8 @@ pub(super) struct WorkerClock {
     time: ManualClock,
     /// In milliseconds.
     skew: Arc<AtomicI64>,
+    /// The latest time that anybody read from it, in milliseconds of the Unix epoch.
+    latest: Arc<AtomicI64>,
 }
 
 impl WorkerClock {
@@ -20,6 +22,7 @@ impl WorkerClock {
         Self {
             time,
             skew: Arc::default(),
+            latest: Arc::default(),
         }
     }
 
@@ -33,6 +36,11 @@ impl WorkerClock {
         self.skew.store(0, Ordering::SeqCst);
     }
 
+    /// Whether somebody read `instant`, or a later time, from it.
+    pub(super) fn has_shown(&self, instant: DateTime<Utc>) -> bool {
+        self.latest.load(Ordering::SeqCst) >= instant.timestamp_millis()
+    }
+
     fn skew(&self) -> TimeDelta {
         TimeDelta::milliseconds(self.skew.load(Ordering::SeqCst))
     }
@@ -42,7 +50,10 @@ impl WorkerClock {
 impl Clock for WorkerClock {
     fn now(&self) -> DateTime<Utc> {
         let now = self.time.now();
-        now.checked_add_signed(self.skew()).unwrap_or(now)
+        let now = now.checked_add_signed(self.skew()).unwrap_or(now);
+        self.latest
+            .fetch_max(now.timestamp_millis(), Ordering::SeqCst);
+        now
     }
 
     async fn sleep_until(&self, instant: DateTime<Utc>) {

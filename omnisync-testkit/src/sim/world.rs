@@ -225,6 +225,13 @@ impl Sim {
         self.shared.lock().rounds
     }
 
+    /// Whether the clock of whoever's turn it is ever showed `instant` or a later time.
+    pub(super) fn has_seen(&self, instant: DateTime<Utc>) -> bool {
+        let (worker, _) = self.life();
+        let clock = self.shared.clocks.get(worker);
+        clock.is_none_or(|clock| clock.has_shown(instant))
+    }
+
     /// Whose turn it is: the worker, and which of its lives.
     pub(super) fn life(&self) -> (usize, u32) {
         let state = self.shared.lock();

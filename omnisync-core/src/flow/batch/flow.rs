@@ -9,7 +9,9 @@ use super::super::repository::{Repository, Saved, Stored};
 use super::super::worker::Worker;
 use super::open::Opened;
 use super::outcome::{BatchOutcome, BatchStep, Dropped};
-use crate::batch::{Attempt, BatchCommand, BatchRecord, BatchState, SegmentList, Settlement};
+use crate::batch::{
+    Attempt, BatchCommand, BatchRecord, BatchState, Member, SegmentList, Settlement,
+};
 use crate::error::PortError;
 use crate::id::{BatchId, OrderId};
 use crate::policy::BatchPolicy;
@@ -71,10 +73,10 @@ impl BatchFlow {
     #[instrument(skip_all, fields(worker = %self.worker.id, batch.id = tracing::field::Empty))]
     async fn run(&self, requested: bool) -> Result<BatchOutcome, PortError> {
         let mut dropped = Vec::new();
-        let batch = match self.take_over().await? {
-            Some(batch) => batch,
+        let (batch, proposal) = match self.take_over().await? {
+            Some(batch) => (batch, None),
             None => match self.open(requested, &mut dropped).await? {
-                Opened::Batch(batch) => *batch,
+                Opened::Batch(batch, proposal) => (*batch, Some(proposal)),
                 Opened::Nothing => return Ok(BatchOutcome::of(BatchStep::Idle, None, dropped)),
                 Opened::Elsewhere(id) => {
                     return Ok(BatchOutcome::of(BatchStep::Elsewhere, Some(id), dropped));
@@ -83,7 +85,7 @@ impl BatchFlow {
         };
         let (id, epoch) = (batch.record.id, batch.record.epoch);
         tracing::Span::current().record("batch.id", tracing::field::display(id));
-        match self.proceed(batch, dropped).await {
+        match self.proceed(batch, proposal, dropped).await {
             Err(error) if !error.is_transient() => self.put_off(id, epoch, error).await,
             done => done,
         }
@@ -102,9 +104,13 @@ impl BatchFlow {
             Ok(None) => return Err(error),
             Err(busy) => return Err(error.no_sooner(busy.retry_after())),
         };
-        let elsewhere = BatchOutcome::of(BatchStep::Elsewhere, Some(id), Vec::new());
+        // Whoever lost the batch has nothing to report, except that something is busy.
+        let lost = |error: PortError| match error.retry_after() {
+            Some(_) => Err(error),
+            None => Ok(BatchOutcome::of(BatchStep::Elsewhere, Some(id), Vec::new())),
+        };
         if batch.record.epoch != epoch {
-            return Ok(elsewhere);
+            return lost(error);
         }
         let attempt = batch.record.attempts.saturating_add(1);
         let delay = self.policy.retry.delay(attempt, self.worker.ids.jitter());
@@ -118,7 +124,7 @@ impl BatchFlow {
             .advance(&batch, wait, self.worker.now())
             .await
         {
-            Ok(Saved::Lost) => Ok(elsewhere),
+            Ok(Saved::Lost) => lost(error),
             Ok(Saved::Yes(_)) => Err(error),
             Err(busy) => Err(error.no_sooner(busy.retry_after())),
         }
@@ -149,23 +155,30 @@ impl BatchFlow {
         Ok(None)
     }
 
-    /// Claims, seals and stages, from wherever the batch is.
+    /// Claims, seals and stages, from wherever the batch is. Lists that were stored a moment ago
+    /// are not read again.
     async fn proceed(
         &self,
         mut batch: Stored<BatchRecord>,
+        proposal: Option<Vec<Member>>,
         dropped: Vec<(OrderId, Dropped)>,
     ) -> Result<BatchOutcome, PortError> {
         let mut outcome = BatchOutcome::of(BatchStep::Elsewhere, Some(batch.record.id), dropped);
+        let members;
         if batch.record.state == BatchState::Open {
-            let Some(proposal) = self.proposal(&batch.record, &mut outcome.dropped).await? else {
+            let proposal = match proposal {
+                Some(proposal) => Some(proposal),
+                None => self.proposal(&batch.record, &mut outcome.dropped).await?,
+            };
+            let Some(proposal) = proposal else {
                 return self.give_up(batch, outcome.dropped).await;
             };
-            let Some((renewed, members)) =
+            let Some((renewed, claimed)) =
                 self.claim(batch, &proposal, &mut outcome.dropped).await?
             else {
                 return Ok(outcome);
             };
-            batch = renewed;
+            (batch, members) = (renewed, claimed);
             if members.is_empty() {
                 return self.give_up(batch, outcome.dropped).await;
             }
@@ -182,8 +195,10 @@ impl BatchFlow {
                 Saved::Yes(sealed) => batch = sealed,
                 Saved::Lost => return Ok(outcome),
             }
+        } else {
+            members = self.repository.sealed_members(&batch.record).await?;
         }
-        self.stage(batch, &mut outcome).await?;
+        self.stage(batch, &members, &mut outcome).await?;
         Ok(outcome)
     }
 

@@ -17,7 +17,7 @@ const ROUNDS_MAX: u32 = 64;
 
 /// What became of opening a batch.
 pub(super) enum Opened {
-    Batch(Box<Stored<BatchRecord>>),
+    Batch(Box<Stored<BatchRecord>>, Vec<Member>),
     Nothing,
     Elsewhere(BatchId),
 }
@@ -144,7 +144,7 @@ impl BatchFlow {
                 self.repository
                     .save_members(id, &proposal, &members)
                     .await?;
-                return Ok(Opened::Batch(Box::new(batch)));
+                return Ok(Opened::Batch(Box::new(batch), members));
             }
             match self.repository.batch(id).await? {
                 // A batch of these very members was given up before it claimed any.

@@ -7,7 +7,7 @@ use super::super::build::build_package;
 use super::super::repository::{Saved, Stored};
 use super::flow::BatchFlow;
 use super::outcome::{BatchOutcome, BatchStep};
-use crate::batch::{BatchCommand, BatchRecord, PackageRecord};
+use crate::batch::{BatchCommand, BatchRecord, Member, PackageRecord};
 use crate::error::{ErrorKind, PortError};
 use crate::port::{BlobStage, BlobStageExt as _};
 
@@ -16,12 +16,12 @@ impl BatchFlow {
     pub(super) async fn stage(
         &self,
         batch: Stored<BatchRecord>,
+        members: &[Member],
         outcome: &mut BatchOutcome,
     ) -> Result<(), PortError> {
         let started = self.worker.now();
-        let members = self.repository.sealed_members(&batch.record).await?;
         let (content, package) =
-            build_package(&self.repository, &self.spec, &batch.record, &members).await?;
+            build_package(&self.repository, &self.spec, &batch.record, members).await?;
         self.put(&package, content).await?;
         let now = self.worker.now();
         let stage = BatchCommand::Stage {

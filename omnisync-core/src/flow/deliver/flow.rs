@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use tracing::{info, instrument, warn};
 
 use super::super::build::PackageSpec;
-use super::super::project::Occupied;
+use super::super::project::{Occupied, Project};
 use super::super::repository::{Repository, Saved, Stored};
 use super::super::worker::Worker;
 use super::outcome::{DeliverOutcome, Delivered};
@@ -38,6 +38,7 @@ pub struct Deliver {
     pub(super) worker: Worker,
     pub(super) policy: DeliverPolicy,
     pub(super) spec: PackageSpec,
+    pub(super) project: Project,
 }
 
 impl Deliver {
@@ -56,6 +57,7 @@ impl Deliver {
             erp,
             worker,
             policy,
+            project: Project::new(spec.project.clone()),
             spec,
         }
     }
@@ -93,7 +95,7 @@ impl Deliver {
                 if holder.is_some_and(|holder| holder != id) {
                     continue;
                 }
-                match self.repository.occupy(&self.spec.project, id, now).await? {
+                match self.repository.occupy(&self.project, id, now).await? {
                     Occupied::Ours => {}
                     Occupied::By(other) => {
                         holder = Some(other);
@@ -235,14 +237,14 @@ impl Deliver {
             let id = batch.record.id;
             let waiting = self.wait(batch, waits_for, until, Attempt::Failed).await;
             let waiting = waiting.map_err(too)?;
+            if waiting.step == Delivered::Elsewhere {
+                return lost(waiting, error);
+            }
             // The import in the way may be of another batch here, which a worker that had lost
             // its lease submitted: that one has to come to its turn.
-            if slot == Slot::Leave
-                && error.kind() == ErrorKind::Conflict
-                && waiting.step != Delivered::Elsewhere
-            {
+            if slot == Slot::Leave && error.kind() == ErrorKind::Conflict {
                 let now = self.worker.now();
-                let vacated = self.repository.vacate(&self.spec.project, id, now).await;
+                let vacated = self.repository.vacate(&self.project, id, now).await;
                 vacated.map_err(too)?;
             }
             return Ok(waiting);
@@ -257,8 +259,7 @@ impl Deliver {
         self.fail(batch, error, slot).await
     }
 
-    /// Lets go of the batch and reports the error: somebody has to repair something. Whoever
-    /// lost the batch meanwhile has nothing to report.
+    /// Lets go of the batch and reports the error: somebody has to repair something.
     pub(super) async fn fail(
         &self,
         batch: Stored<BatchRecord>,
@@ -281,11 +282,11 @@ impl Deliver {
         let waiting = self.wait(batch, waits_for, until, ended).await;
         let waiting = waiting.map_err(too)?;
         if waiting.step == Delivered::Elsewhere {
-            return Ok(waiting);
+            return lost(waiting, error);
         }
         if slot == Slot::Leave && !error.is_transient() {
             let now = self.worker.now();
-            let vacated = self.repository.vacate(&self.spec.project, id, now).await;
+            let vacated = self.repository.vacate(&self.project, id, now).await;
             vacated.map_err(too)?;
         }
         Err(error)
@@ -338,6 +339,15 @@ impl Deliver {
         self.repository
             .renew_if_due(batch, self.policy.lease(), self.worker.now())
             .await
+    }
+}
+
+/// Whoever lost the batch meanwhile has nothing to report, except that a busy system wants to be
+/// left alone: nobody else was told.
+fn lost(elsewhere: DeliverOutcome, error: PortError) -> Result<DeliverOutcome, PortError> {
+    match error.retry_after() {
+        Some(_) => Err(error),
+        None => Ok(elsewhere),
     }
 }
 

@@ -249,7 +249,7 @@ impl Deliver {
         };
         self.note_batch(&finished.record, settlement);
         self.repository
-            .vacate(&self.spec.project, finished.record.id, now)
+            .vacate(&self.project, finished.record.id, now)
             .await?;
         Ok(Delivered::Done(settlement))
     }

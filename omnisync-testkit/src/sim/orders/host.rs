@@ -133,6 +133,7 @@ pub struct Pipeline {
     source: Arc<dyn EventSource>,
     clock: Arc<dyn Clock>,
     ingest: Ingest,
+    portion: usize,
     batch: BatchFlow,
     deliver: Deliver,
     sweep: Sweep,
@@ -151,6 +152,7 @@ impl Pipeline {
         let spec = || policies.spec.clone();
         Self {
             ingest: Ingest::new(store(), worker.clone(), policies.ingest.clone()),
+            portion: policies.ingest.receive_max,
             batch: BatchFlow::new(
                 store(),
                 stage(),
@@ -185,7 +187,8 @@ impl Pipeline {
                 let paused = PortError::new(ErrorKind::Unavailable, "ingest.pause");
                 return Err(paused.with_retry_after(pause));
             }
-            if outcome.received == 0 {
+            // What fills no portion was the last of it.
+            if outcome.received < self.portion {
                 break;
             }
         }
@@ -193,27 +196,22 @@ impl Pipeline {
     }
 
     async fn pack(&self) -> Result<(), PortError> {
-        for _ in 0..PORTIONS_MAX {
-            let outcome = self.batch.run_once().await?;
-            if outcome.step == BatchStep::Empty {
-                self.sim.mark("empty batch");
-            }
-            if matches!(outcome.step, BatchStep::Idle | BatchStep::Elsewhere) {
-                break;
-            }
+        let outcome = self.batch.run_once().await?;
+        if outcome.step == BatchStep::Empty {
+            self.sim.mark("empty batch");
         }
         Ok(())
     }
 
+    /// A package that was submitted is asked for at once: the import may have ended already.
     async fn hand_over(&self) -> Result<(), PortError> {
         for _ in 0..PORTIONS_MAX {
             let outcome = self.deliver.run_once().await?;
             if !outcome.unmatched.is_empty() {
                 self.sim.mark("unmatched result");
             }
-            match outcome.step {
-                Delivered::Submitted | Delivered::Done(_) => {}
-                _ => break,
+            if outcome.step != Delivered::Submitted {
+                break;
             }
         }
         Ok(())

@@ -319,6 +319,10 @@ pub fn scenarios() -> Vec<OrderScenario> {
         polls_to_end: Some(2),
         ..FakeErpOptions::default()
     };
+    let prompt = FakeErpOptions {
+        polls_to_end: Some(0),
+        ..FakeErpOptions::default()
+    };
     let retiring = PipelinePolicies {
         retention: Some(omnisync_core::policy::RetentionPolicy::default()),
         ..PipelinePolicies::default()
@@ -328,8 +332,12 @@ pub fn scenarios() -> Vec<OrderScenario> {
         pipeline("solo")
             .with_workers(1)
             .with_orders(plain(1))
-            .with_rounds(1),
-        pipeline("duel").with_orders(plain(1)).with_rounds(1),
+            .with_rounds(1)
+            .with_erp(prompt.clone()),
+        pipeline("duel")
+            .with_orders(plain(1))
+            .with_rounds(1)
+            .with_erp(prompt),
         pipeline("one-worker").with_workers(1).with_orders(plain(3)),
         pipeline("two-workers").with_orders(plain(3)),
         pipeline("two-batches").with_orders(plain(6)),

@@ -51,14 +51,14 @@ fn conditions() -> Vec<Specimen> {
         Specimen::new(
             "orders-without-compare-and-set",
             "orders are read and then written over, as an upsert does",
-            &["I-O3", "I-O4", "I-O6", "I-X1"],
+            &["I-O1", "I-O3", "I-O4", "I-O6", "I-X1"],
             [scenes::changes(), scenes::pair()],
             on_store(|_| blind(ORDERS, |expect| *expect != Expect::Any)),
         ),
         Specimen::new(
             "batches-without-compare-and-set",
             "a batch is saved by a worker that lost it long ago",
-            &["I-O4", "I-O6", "I-O7"],
+            &["I-O4", "I-O6", "I-O7", "I-O12"],
             [scenes::pair()],
             on_store(|_| blind(BATCHES, |expect| matches!(expect, Expect::Tag(_)))),
         ),
@@ -218,7 +218,7 @@ fn leases() -> Vec<Specimen> {
         Specimen::new(
             "leases-ignored",
             "a batch is taken from a worker that holds it",
-            &["I-O12"],
+            &["I-O12", "I-X5"],
             [scenes::pair(), scenes::runs_again()],
             on_store(|_| {
                 Edits::default().documents(|key, document| {

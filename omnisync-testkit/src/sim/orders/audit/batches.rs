@@ -16,7 +16,7 @@ impl Auditor {
                 return self.violate("I-O4", format!("batch {id} cannot be read: {error}"));
             }
         };
-        self.check_discretion(&format!("batch {id}"), content.body.get());
+        self.check_discretion(format_args!("batch {id}"), content.body.get());
         let before = books.batches.remove(id);
         let mut members = None;
         if let Some(before) = before {
@@ -49,6 +49,7 @@ impl Auditor {
         }
         if after.epoch > before.epoch {
             self.sim.mark("takeover");
+            self.check_takeover(id, before, after);
         }
         let (from, to) = (before.state, after.state);
         let edge = from == to
@@ -74,6 +75,21 @@ impl Auditor {
             && old.sha256 != new.sha256
         {
             self.violate("I-O7", format!("the package of batch {id} changed"));
+        }
+    }
+
+    /// Nobody takes a batch from a worker whose lease runs.
+    fn check_takeover(&self, id: &str, before: &BatchView, after: &BatchView) {
+        let Some(lease) = &before.lease else {
+            return;
+        };
+        let taker = after.lease.as_ref().map(|lease| &lease.owner);
+        if taker != Some(&lease.owner) && !self.sim.has_seen(lease.until) {
+            let owner = &lease.owner;
+            self.violate(
+                "I-O12",
+                format!("batch {id} was taken from {owner} while its lease ran"),
+            );
         }
     }
 

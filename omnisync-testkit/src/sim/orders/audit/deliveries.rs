@@ -9,7 +9,7 @@ impl Auditor {
     /// An acknowledgement says that the order is safe here, a dead letter that it never can be.
     pub(super) fn settled(&self, delivery: &Delivery, disposition: &Disposition, settled: Settled) {
         if let Disposition::DeadLetter { description, .. } = disposition {
-            self.check_discretion("the description of a dead letter", description);
+            self.check_discretion(format_args!("a dead letter's description"), description);
         }
         let books = self.books();
         let Some(&(order, event)) = books.bodies.get(&delivery.body) else {

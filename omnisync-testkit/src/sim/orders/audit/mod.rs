@@ -267,7 +267,7 @@ impl Auditor {
     }
 
     /// Personal data stays in the document of its order.
-    fn check_discretion(&self, place: &str, text: &str) {
+    fn check_discretion(&self, place: fmt::Arguments<'_>, text: &str) {
         if CANARIES.iter().any(|canary| text.contains(canary)) {
             self.violate("I-X2", format!("personal data is in {place}"));
         }

@@ -2,7 +2,8 @@
 
 use std::cmp::Ordering;
 
-use omnisync_core::order::{ProcessingStatus, StateName, Trail};
+use omnisync_core::id::Sha256;
+use omnisync_core::order::{ProcessingStatus, StateName};
 use omnisync_core::port::{Clock as _, Content};
 use serde::Deserialize;
 
@@ -162,7 +163,23 @@ fn is_edge(from: StateName, to: StateName, newer: bool) -> bool {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TrailView {
-    trail: Trail,
+    trail: EntriesView,
+}
+
+#[derive(Deserialize)]
+struct EntriesView {
+    entries: Vec<EntryView>,
+}
+
+#[derive(Deserialize)]
+struct EntryView {
+    #[serde(default)]
+    from: Option<StateName>,
+    to: StateName,
+    #[serde(default)]
+    content: Option<Sha256>,
+    #[serde(default)]
+    note: Option<String>,
 }
 
 impl KnownOrder {
@@ -174,7 +191,7 @@ impl KnownOrder {
         };
         let mut reached = None;
         let mut content = None;
-        for entry in trail.entries() {
+        for entry in trail.entries {
             if entry.from != reached {
                 return Some(format!(
                     "an entry begins at {:?}, not {reached:?}",

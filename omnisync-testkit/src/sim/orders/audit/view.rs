@@ -1,8 +1,8 @@
 //! Stored documents, read as far as an auditor has to know them.
 
 use chrono::{DateTime, Utc};
-use omnisync_core::batch::{BatchState, PackageRecord, SegmentList};
-use omnisync_core::id::{BatchId, OrderId, Sha256};
+use omnisync_core::batch::{BatchState, Lease, SegmentList};
+use omnisync_core::id::{BatchId, BlobName, OrderId, Sha256};
 use omnisync_core::order::{Evidence, ProcessingStatus, Revision, StateName};
 use serde::Deserialize;
 
@@ -55,11 +55,19 @@ pub(super) struct BatchView {
     pub(super) state: BatchState,
     pub(super) epoch: u32,
     #[serde(default)]
+    pub(super) lease: Option<Lease>,
+    #[serde(default)]
     pub(super) members: Option<SegmentList>,
     #[serde(default)]
-    pub(super) package: Option<PackageRecord>,
+    pub(super) package: Option<PackageView>,
     #[serde(default)]
     pub(super) expires_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct PackageView {
+    pub(super) name: BlobName,
+    pub(super) sha256: Sha256,
 }
 
 /// A segment of a member list.
