@@ -87,8 +87,9 @@ const T3_PROMISE: Promise = Promise {
 
 /// Every scenario with its pairs, preemptions and seeds. The two smallest are explored wholly, or
 /// nearly so; the others add what the smallest cannot show.
-const T1: [Share; 16] = [
-    share("solo", ALL, 0, 142_000),
+const T1: [Share; 17] = [
+    share("solo", ALL, 0, 122_000),
+    share("never-sent", ALL, 0, 20_000),
     share("duel", ALL, 440_000, 6_000),
     share("one-worker", 1_000, 0, 1_000),
     share("two-workers", 1_000, 0, 1_000),
@@ -113,22 +114,25 @@ struct Extension {
     /// twice and is no run, so the sample is larger than the promise.
     solo_triples: u64,
     solo_seeds: u64,
+    never_sent_seeds: u64,
     swarm_seeds: u64,
     other_seeds: u64,
     repeats_t1: bool,
 }
 
 const T2: Extension = Extension {
-    solo_triples: 1_560_000,
-    solo_seeds: 4_840_000,
-    swarm_seeds: 80_000,
+    solo_triples: 1_600_000,
+    solo_seeds: 3_680_000,
+    never_sent_seeds: 1_200_000,
+    swarm_seeds: 70_000,
     other_seeds: 6_000,
     repeats_t1: false,
 };
 
 const T3: Extension = Extension {
-    solo_triples: 1_560_000,
+    solo_triples: 1_610_000,
     solo_seeds: 20_000_000,
+    never_sent_seeds: 2_000_000,
     swarm_seeds: 20_000_000,
     other_seeds: 1_000_000,
     repeats_t1: true,
@@ -185,6 +189,7 @@ impl Share {
     fn extended(self, by: &Extension) -> Self {
         let (fault_triple_runs_max, seeds) = match self.scenario {
             "solo" => (by.solo_triples, by.solo_seeds),
+            "never-sent" => (0, by.never_sent_seeds),
             "swarm" => (0, by.swarm_seeds),
             _ => (0, by.other_seeds),
         };

@@ -1,4 +1,4 @@
-//! Runs the simulations: some thousand seeds of every scenario, the comparison of two builds, and the hunt for known
+//! Runs the simulations: the first tier, the comparison of two builds, and the hunt for known
 //! mistakes.
 
 use std::path::Path;
@@ -19,7 +19,7 @@ enum Build {
 /// Everything of the simulation that a change must pass.
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     let root = &workspace.root;
-    simulator(Build::Release, &["sim", "--seeds", "2000", "--no-save"]).run(root)?;
+    simulator(Build::Release, &["sim", "--tier", "t1", "--no-save"]).run(root)?;
     compare_builds(root)?;
     simulator(Build::Release, &["zoo"]).run(root)
 }

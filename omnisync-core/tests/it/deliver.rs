@@ -12,9 +12,9 @@ use omnisync_core::id::{BatchId, ExecutionId};
 use omnisync_core::order::StateName;
 use omnisync_core::port::{Clock as _, RepeatedExecution};
 use omnisync_testkit::fake::{ErpFault, FakeErpOptions};
-use omnisync_testkit::fault::{Fault, FaultPlan};
+use omnisync_testkit::fault::{Fault, FaultPlan, Interceptor, Seam};
 
-use crate::support::{Event, World, deliver_all, seconds};
+use crate::support::{Event, Flows, Meanwhile, World, deliver_all, run, seconds};
 
 /// The word that the outcome waits for.
 fn waits_for(step: &Delivered) -> &str {
@@ -149,6 +149,35 @@ fn a_pause_that_the_erp_asks_for_is_kept_to() {
     assert_eq!(flows.deliver().step, Delivered::Idle { until: Some(due) });
     world.clock.set(due);
     assert_eq!(flows.deliver().step, Delivered::Submitted);
+}
+
+#[test]
+fn a_worker_that_lost_its_batch_still_hears_the_pause_that_the_erp_asked_it_for() {
+    let world = World::default();
+    world.stage(&[Event::created("A")]);
+    world.erp.fail_status(ErpFault::Throttled(seconds(30)));
+    // The slow worker takes the slot and the batch, is told to wait, and sleeps past its lease
+    // before it can note that.
+    let meanwhile = Arc::new(Meanwhile::before("state_store.write", 3));
+    let seam = Seam::new(Arc::clone(&meanwhile) as Arc<dyn Interceptor>);
+    let mut ports = world.bare();
+    ports.store = Arc::new(seam.wrap(world.store.clone()));
+    let slow = Flows::new(&ports, world.worker("slow"));
+    let told = run(async {
+        let (told, ()) = futures::future::join(slow.deliver.run_once(), async {
+            meanwhile.arrived().await;
+            world.clock.advance(seconds(61));
+            let fast = Flows::new(&world.bare(), world.worker("fast"));
+            let step = fast.deliver.run_once().await.unwrap().step;
+            assert_eq!(step, Delivered::Submitted);
+            meanwhile.go_on();
+        })
+        .await;
+        told
+    });
+    let error = told.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Throttled);
+    assert_eq!(error.retry_after(), Some(seconds(30)));
 }
 
 #[test]

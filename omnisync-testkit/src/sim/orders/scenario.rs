@@ -308,7 +308,7 @@ impl Scenario for OrderScenario {
 /// The scenarios that the order pipeline is held to.
 pub fn scenarios() -> Vec<OrderScenario> {
     use Twist::{
-        CancelWhileClaimed, Conflict, CutOff, FailsOnce, HalfFailsOnce, HalfRefused, Plain,
+        Cancel, CancelWhileClaimed, Conflict, CutOff, FailsOnce, HalfFailsOnce, HalfRefused, Plain,
         Refused, SameContent, SameEvent, Unmentioned, Unpackable, Update, UpdateAfterImport,
         UpdateFirst, UpdateWhileClaimed,
     };
@@ -334,6 +334,10 @@ pub fn scenarios() -> Vec<OrderScenario> {
             .with_orders(plain(1))
             .with_rounds(1)
             .with_erp(prompt.clone()),
+        pipeline("never-sent")
+            .with_workers(1)
+            .with_orders([Cancel])
+            .with_rounds(1),
         pipeline("duel")
             .with_orders(plain(1))
             .with_rounds(1)
