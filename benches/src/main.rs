@@ -1,96 +1,95 @@
-//! Measures the hot paths of the order pipeline on generated orders, one JSON line each.
+//! `xbench`: measures OMNISYNC side by side with what a user would pick instead.
 //!
-//! `cargo run --release -p omnisync-benches -- [ORDERS]`
+//! Every measurement prints one JSON line. A time counts only if the output holds the rows of the
+//! input; `compare` runs all contestants in turn and reports ratios within a round.
 
 #![allow(
     clippy::print_stdout,
+    clippy::print_stderr,
     reason = "the lines are what this program is for"
 )]
 
-use std::error::Error;
-use std::io::Cursor;
-use std::time::Instant;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-use omnisync_core::batch::batch_id;
-use omnisync_core::dixf::{FieldMap, PackageWriter, ReadLimits, read_package};
-use omnisync_core::event::CloudEvent;
-use omnisync_core::id::ProjectName;
-use omnisync_core::json::{self, Limits};
-use omnisync_core::order::{Order, OrderRules, content_hash, validate};
-use omnisync_core::package::PackageInfo;
-use omnisync_testkit::generate::OrderGenerator;
+use clap::{Parser, Subcommand};
 
-const ORDERS: usize = 100_000;
-const SEED: u64 = 1;
+use crate::compare::CompareArguments;
+use crate::error::Error;
+use crate::package::PackageArguments;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let orders = match std::env::args().nth(1) {
-        Some(text) => text.parse()?,
-        None => ORDERS,
-    };
-    let texts: Vec<_> = OrderGenerator::new(SEED)
-        .take(orders)
-        .map(|event| event.bytes)
-        .collect();
-    let bytes = texts.iter().fold(0, |sum, text| sum + text.len());
+mod canonical;
+mod compare;
+mod contestant;
+mod error;
+mod floor;
+mod line;
+mod package;
+mod ratios;
+mod rows;
+mod stopwatch;
+mod usage;
 
-    let events = measure("event_parse", orders, bytes, || {
-        texts
-            .iter()
-            .map(|text| CloudEvent::from_json(text))
-            .collect::<Result<Vec<_>, _>>()
-    })?;
-    let parsed = measure("order_validate_and_hash", orders, bytes, || {
-        events.iter().map(order_of).collect::<Result<Vec<_>, _>>()
-    })?;
-    let map = FieldMap::dmf().compile()?;
-    let package = measure("package_write", orders, bytes, || {
-        let info = PackageInfo {
-            definition_group: ProjectName::new("Bench")?,
-            description: "Bench".to_owned(),
-            batch_id: batch_id(&[], 0),
-            created_at: chrono::DateTime::UNIX_EPOCH,
-            exported_by: "bench".to_owned(),
-        };
-        let mut writer = PackageWriter::new(Vec::new(), &map, info)?;
-        for order in &parsed {
-            writer.append(order)?;
+#[derive(Debug, Parser)]
+#[command(name = "xbench", about = "Measures OMNISYNC side by side with others")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Write the canonical input: order events, one a line
+    Gen {
+        /// Makes the same events every time
+        #[arg(long, default_value_t = 1)]
+        seed: u64,
+        #[arg(long, default_value_t = 100_000)]
+        orders: u32,
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Pack the orders of a file with OMNISYNC
+    Package(PackageArguments),
+    /// Deflate the data files of a package with libdeflate, one thread, level 6
+    Floor {
+        /// A package whose data files are taken
+        #[arg(long)]
+        package: PathBuf,
+    },
+    /// Check that a package holds the rows of the events, whoever wrote it
+    Verify {
+        #[arg(long)]
+        input: PathBuf,
+        #[arg(long)]
+        package: PathBuf,
+    },
+    /// Run a command and print what it used, in place of its own figures
+    Measure {
+        #[arg(trailing_var_arg = true, required = true)]
+        command: Vec<String>,
+    },
+    /// Run ours and every peer in rotated order, and report ratios
+    Compare(CompareArguments),
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{}", error.chain());
+            ExitCode::FAILURE
         }
-        Ok::<_, Box<dyn Error>>(writer.finish()?.0)
-    })?;
-    let size = package.len();
-    let report = measure("package_verify", orders, size, || {
-        read_package(Cursor::new(&package), ReadLimits::default())
-    })?;
-    if report.is_clean() && report.orders == u64::try_from(orders)? {
-        Ok(())
-    } else {
-        Err("the package does not hold what was written".into())
     }
 }
 
-fn order_of(event: &CloudEvent) -> Result<Order, Box<dyn Error>> {
-    let text = event.data().as_json().ok_or("no data")?;
-    let data = json::parse(text.as_bytes(), &Limits::default())?;
-    std::hint::black_box(content_hash(&data));
-    validate(&data, &OrderRules::default())
-        .map(|valid| valid.order)
-        .map_err(|violations| format!("{} violations", violations.len()).into())
-}
-
-#[allow(
-    clippy::disallowed_methods,
-    reason = "a benchmark reads the clock; nothing it measures does"
-)]
-fn measure<T, E>(
-    name: &str,
-    items: usize,
-    bytes: usize,
-    work: impl FnOnce() -> Result<T, E>,
-) -> Result<T, E> {
-    let start = Instant::now();
-    let result = work()?;
-    let seconds = start.elapsed().as_secs_f64();
-    println!(r#"{{"measure":"{name}","n":{items},"bytes":{bytes},"wall_s":{seconds:.3}}}"#);
-    Ok(result)
+fn run(task: Task) -> Result<(), Error> {
+    match task {
+        Task::Gen { seed, orders, out } => canonical::write(seed, orders, &out),
+        Task::Package(arguments) => package::run(&arguments)?.print(),
+        Task::Floor { package } => floor::run(&package)?.print(),
+        Task::Verify { input, package } => rows::verify(&input, &package),
+        Task::Measure { command } => usage::run(&command),
+        Task::Compare(arguments) => compare::run(&arguments),
+    }
 }

@@ -13,6 +13,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::error::Error;
 use crate::workspace::Workspace;
 
+mod bench;
 mod ci;
 mod command;
 mod error;
@@ -50,6 +51,9 @@ enum Task {
     /// Hunt the known mistakes in the simulation
     #[command(disable_help_flag = true)]
     Zoo(Passed),
+    /// Measure side by side with others
+    #[command(disable_help_flag = true)]
+    Bench(Passed),
     /// Check the files of the repository
     Tidy,
 }
@@ -57,7 +61,7 @@ enum Task {
 /// What goes to another program as it is.
 #[derive(Debug, Args)]
 struct Passed {
-    /// Arguments of the simulator: `--help` lists them
+    /// Arguments of that program: `--help` lists them
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
     arguments: Vec<String>,
 }
@@ -81,6 +85,7 @@ fn run(task: &Task) -> Result<(), Error> {
         Task::Purity => purity::run(&workspace),
         Task::Sim(Passed { arguments }) => simulation::pass("sim", arguments, &workspace),
         Task::Zoo(Passed { arguments }) => simulation::pass("zoo", arguments, &workspace),
+        Task::Bench(Passed { arguments }) => bench::run(arguments, &workspace),
         Task::Tidy => tidy::run(&workspace),
     }
 }

@@ -1,0 +1,76 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Why a measurement could not be made.
+#[derive(Debug, Error)]
+pub(crate) enum Error {
+    #[error("{}", path.display())]
+    File { path: PathBuf, source: io::Error },
+
+    #[error("{} is not a package", path.display())]
+    NotAPackage {
+        path: PathBuf,
+        source: zip::result::ZipError,
+    },
+
+    #[error("line {number} of {} is not an order event", path.display())]
+    NotAnOrder {
+        path: PathBuf,
+        number: usize,
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+
+    #[error("the package cannot be written")]
+    Package(#[source] Box<dyn std::error::Error + Send + Sync>),
+
+    #[error("{what} of {} are not those of the input", path.display())]
+    OtherRows { what: &'static str, path: PathBuf },
+
+    #[error("{command} cannot be run")]
+    Command { command: String, source: io::Error },
+
+    #[error("{command} failed: {output}")]
+    Failed { command: String, output: String },
+
+    #[error("{command} printed {line:?}, which is not a line of results")]
+    NotALine {
+        command: String,
+        line: String,
+        source: serde_json::Error,
+    },
+
+    #[error(
+        "no verdict: ours against ours was {low:.3} to {high:.3} in the same rounds, outside of \
+         0.93 to 1.07: something else uses the machine"
+    )]
+    Drift { low: f64, high: f64 },
+
+    #[error("the usage of a process cannot be read")]
+    Usage(#[source] nix::Error),
+
+    #[error("a line cannot be printed")]
+    Print(#[source] io::Error),
+}
+
+impl Error {
+    pub(crate) fn file(path: &Path) -> impl Fn(io::Error) -> Self + '_ {
+        move |source| Self::File {
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// The error and its causes in one line.
+    pub(crate) fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}

@@ -1,0 +1,40 @@
+use std::io::Write as _;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+
+/// What every measurement prints, of ours and of others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    pub(crate) measure: String,
+    pub(crate) peer: String,
+    /// Orders.
+    pub(crate) n: u64,
+    /// Of the job alone: what it reads is in memory before, what it starts with is warm or not as
+    /// for a user. The first time, where a process does the job more than once.
+    pub(crate) wall_s: f64,
+    /// The best time of the later ones in the same process, for those that compile as they run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) best_s: Option<f64>,
+    /// Of the whole process.
+    #[serde(default)]
+    pub(crate) user_s: f64,
+    #[serde(default)]
+    pub(crate) sys_s: f64,
+    #[serde(default)]
+    pub(crate) maxrss_kb: u64,
+    pub(crate) bytes_out: u64,
+    #[serde(default)]
+    pub(crate) sha: String,
+    /// Whether the output was checked to hold the rows of the input.
+    #[serde(default)]
+    pub(crate) ok: bool,
+}
+
+impl Line {
+    pub(crate) fn print(&self) -> Result<(), Error> {
+        let text = serde_json::to_string(self).map_err(|error| Error::Print(error.into()))?;
+        writeln!(std::io::stdout().lock(), "{text}").map_err(Error::Print)
+    }
+}
