@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter};
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -28,6 +29,9 @@ pub(crate) struct PackageArguments {
     /// Read order by order while packing, as a host does with a large batch
     #[arg(long)]
     stream: bool,
+    /// Threads that deflate
+    #[arg(long, default_value = "2")]
+    threads: NonZero<usize>,
 }
 
 pub(crate) fn run(arguments: &PackageArguments) -> Result<Line, Error> {
@@ -43,6 +47,7 @@ pub(crate) fn run(arguments: &PackageArguments) -> Result<Line, Error> {
     };
     let options = WriteOptions {
         orders_max: u64::MAX,
+        threads: arguments.threads,
         ..WriteOptions::default()
     };
     let mut writer = PackageWriter::with_options(out, &map, info, options).map_err(package)?;

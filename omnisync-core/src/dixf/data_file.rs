@@ -1,10 +1,12 @@
 //! Data files of a package while they grow.
 
-use std::io;
+use std::io::{self, Write};
+use std::sync::Arc;
 
 use super::compile::CompiledEntity;
+use super::deflate::{Deflate, Deflaters};
 use super::field_map::Layout;
-use super::zip_entry::EntryBuffer;
+use super::zip_file::ZipFile;
 use super::{csv, json_net, unicode};
 
 /// Rows are handed to the compressor in pieces of about this many bytes.
@@ -13,7 +15,8 @@ const CHUNK_BYTES: usize = 128 << 10;
 /// A data file: rows are encoded into one reused buffer and deflated in pieces.
 pub(super) struct DataFile {
     layout: Layout,
-    entry: EntryBuffer,
+    name: String,
+    deflate: Deflate,
     buffer: Vec<u8>,
     has_rows: bool,
     /// Bytes that a row takes besides its values, at most.
@@ -21,7 +24,12 @@ pub(super) struct DataFile {
 }
 
 impl DataFile {
-    pub(super) fn new(layout: Layout, entity: &CompiledEntity, level: u8) -> io::Result<Self> {
+    pub(super) fn new(
+        layout: Layout,
+        entity: &CompiledEntity,
+        deflaters: &Arc<Deflaters>,
+        level: u8,
+    ) -> io::Result<Self> {
         let mut buffer = Vec::with_capacity(CHUNK_BYTES * 2);
         match layout {
             Layout::Dmf => {
@@ -40,7 +48,8 @@ impl DataFile {
             .sum();
         Ok(Self {
             layout,
-            entry: EntryBuffer::new(&entity.map.file_name, level)?,
+            name: entity.map.file_name.clone(),
+            deflate: Deflate::new(Arc::clone(deflaters), level)?,
             buffer,
             has_rows: false,
             row_overhead: prefixes + entity.columns.len() * 8 + 16,
@@ -61,7 +70,7 @@ impl DataFile {
         }
         self.has_rows = true;
         if self.buffer.len() >= CHUNK_BYTES {
-            self.entry.write(&self.buffer)?;
+            self.deflate.write(&self.buffer)?;
             self.buffer.clear();
         }
         Ok(())
@@ -94,23 +103,28 @@ impl DataFile {
 
     /// Bytes of the file before compression.
     pub(super) fn bytes(&self) -> u64 {
-        self.entry
-            .bytes()
+        self.deflate
+            .bytes_in()
             .saturating_add(u64::try_from(self.buffer.len()).unwrap_or(u64::MAX))
     }
 
     /// Bytes held in memory.
     pub(super) fn held(&self) -> usize {
-        self.entry
-            .compressed_bytes()
-            .saturating_add(self.buffer.len())
+        self.deflate.held().saturating_add(self.buffer.len())
     }
 
-    pub(super) fn finish(mut self) -> io::Result<EntryBuffer> {
+    /// Ends the file. What is left of it is deflated beside that of other files.
+    pub(super) fn end(&mut self) -> io::Result<()> {
         if self.layout == Layout::Seed {
             self.buffer.extend_from_slice(b"\n]");
         }
-        self.entry.write(&self.buffer)?;
-        Ok(self.entry)
+        self.deflate.write(&self.buffer)?;
+        self.buffer.clear();
+        self.deflate.end()
+    }
+
+    /// Adds the file, which has ended, to a container.
+    pub(super) fn copy_to<W: Write>(self, zip: &mut ZipFile<W>) -> io::Result<()> {
+        self.deflate.copy_to(&self.name, zip)
     }
 }

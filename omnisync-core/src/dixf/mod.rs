@@ -12,6 +12,7 @@ mod csv;
 mod csv_read;
 mod data_file;
 mod default_map;
+mod deflate;
 mod entity;
 mod error;
 mod field_map;
@@ -34,7 +35,7 @@ mod value;
 mod verify;
 mod xml;
 mod xml_read;
-mod zip_entry;
+mod zip_file;
 mod zip_guard;
 
 #[cfg(test)]

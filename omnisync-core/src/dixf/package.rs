@@ -3,27 +3,29 @@
 //! The caller hands over one order after the other; each goes to two files. Both are deflated as
 //! they grow and held compressed, then copied out one behind the other. So memory is bounded by
 //! [`WriteOptions::package_bytes_max`] instead of by the rows; sizes and checksums are known
-//! before a local header is written, hence no data descriptors and no seeking; the package can
-//! go straight to a network and is hashed on its way; and each file can be deflated on a thread
-//! of its own.
+//! before a local header is written, hence no data descriptors and no seeking; and the package
+//! can go straight to a network and is hashed on its way. With more than one of
+//! [`WriteOptions::threads`], files are deflated while the next orders are mapped.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::io::{self, Write};
+use std::io::Write;
+use std::num::NonZero;
+use std::sync::Arc;
 
 use chrono::{DateTime, Timelike as _, Utc};
 use rust_decimal::Decimal;
 use sha2::Digest as _;
-use zip::ZipWriter;
 
 use super::compile::CompiledMap;
 use super::data_file::DataFile;
+use super::deflate::{Deflate, Deflaters};
 use super::error::WriteError;
 use super::field_map::Layout;
 use super::header::PackageHeader;
 use super::manifest::Manifest;
 use super::mapping::MappedOrder;
-use super::zip_entry::{EntryBuffer, ForwardWriter};
+use super::zip_file::ZipFile;
 use super::{json_net, unicode};
 use crate::id::{BatchId, OrderId};
 use crate::order::{Currency, Order};
@@ -43,6 +45,9 @@ pub struct WriteOptions {
     /// Effort of the compressor, 1 to 9. Default 6. It changes the bytes, so it belongs to the
     /// configuration and not to the occasion. Lower levels are faster and make larger packages.
     pub compression_level: u8,
+    /// Threads that deflate, beside the one that packs; with 1, the one that packs deflates.
+    /// Default 1. It never changes the bytes.
+    pub threads: NonZero<usize>,
 }
 
 impl Default for WriteOptions {
@@ -52,6 +57,7 @@ impl Default for WriteOptions {
             entry_bytes_max: 1 << 30,
             package_bytes_max: 256 << 20,
             compression_level: 6,
+            threads: NonZero::<usize>::MIN,
         }
     }
 }
@@ -62,6 +68,7 @@ pub struct PackageWriter<'m, W: Write> {
     map: &'m CompiledMap,
     info: PackageInfo,
     options: WriteOptions,
+    deflaters: Arc<Deflaters>,
     headers: DataFile,
     lines: DataFile,
     mapped: MappedOrder,
@@ -108,13 +115,17 @@ impl<'m, W: Write> PackageWriter<'m, W> {
                 .to_bytes()
                 .map_err(WriteError::Manifest)?;
         }
+        let deflaters = Arc::new(Deflaters::new(options.threads)?);
+        let file =
+            |entity| DataFile::new(map.layout, entity, &deflaters, options.compression_level);
         Ok(Self {
             out,
             map,
             info,
             options,
-            headers: DataFile::new(map.layout, &map.headers, options.compression_level)?,
-            lines: DataFile::new(map.layout, &map.lines, options.compression_level)?,
+            headers: file(&map.headers)?,
+            lines: file(&map.lines)?,
+            deflaters,
             mapped: MappedOrder::default(),
             seen: HashSet::new(),
             line_count: 0,
@@ -217,7 +228,7 @@ impl<'m, W: Write> PackageWriter<'m, W> {
     /// # Errors
     /// [`WriteError::Empty`] without orders, [`WriteError::Broken`] after an earlier error,
     /// [`WriteError::Io`] when the output fails.
-    pub fn finish(self) -> Result<(W, PackageTotals), WriteError> {
+    pub fn finish(mut self) -> Result<(W, PackageTotals), WriteError> {
         if self.is_broken {
             return Err(WriteError::Broken);
         }
@@ -225,9 +236,18 @@ impl<'m, W: Write> PackageWriter<'m, W> {
         if orders == 0 {
             return Err(WriteError::Empty);
         }
+        self.headers.end()?;
+        self.lines.end()?;
+        let (headers, lines) = (self.headers, self.lines);
+        let mut zip = ZipFile::new(self.out);
         let level = self.options.compression_level;
-        let (headers, lines) = (self.headers.finish()?, self.lines.finish()?);
-        let mut zip = ZipWriter::new(ForwardWriter::new(self.out));
+        let deflaters = self.deflaters;
+        let add = |zip: &mut ZipFile<W>, name, bytes: &[u8]| {
+            let mut file = Deflate::new(Arc::clone(&deflaters), level)?;
+            file.write(bytes)?;
+            file.end()?;
+            file.copy_to(name, zip)
+        };
         match self.map.layout {
             Layout::Dmf => {
                 headers.copy_to(&mut zip)?;
@@ -236,22 +256,17 @@ impl<'m, W: Write> PackageWriter<'m, W> {
                 let header = PackageHeader::new(&self.info.description);
                 let manifest = manifest.to_bytes().map_err(WriteError::Manifest)?;
                 let header = header.to_bytes().map_err(WriteError::Manifest)?;
-                add_entry(&mut zip, Manifest::FILE_NAME, &manifest, level)?;
-                add_entry(&mut zip, PackageHeader::FILE_NAME, &header, level)?;
+                add(&mut zip, Manifest::FILE_NAME, &manifest)?;
+                add(&mut zip, PackageHeader::FILE_NAME, &header)?;
             }
             Layout::Seed => {
-                add_entry(
-                    &mut zip,
-                    SEED_HEADER,
-                    &seed_header(&self.info, orders),
-                    level,
-                )?;
-                add_entry(&mut zip, SEED_LIST, &seed_list(self.map), level)?;
+                add(&mut zip, SEED_HEADER, &seed_header(&self.info, orders))?;
+                add(&mut zip, SEED_LIST, &seed_list(self.map))?;
                 headers.copy_to(&mut zip)?;
                 lines.copy_to(&mut zip)?;
             }
         }
-        let (out, bytes, sha256) = zip.finish()?.finish()?;
+        let (out, bytes, sha256) = zip.finish()?;
         let totals = PackageTotals {
             orders,
             lines: self.line_count,
@@ -278,17 +293,6 @@ fn order_hash(order: &OrderId) -> u128 {
     digest
         .first_chunk()
         .map_or(0, |bytes| u128::from_be_bytes(*bytes))
-}
-
-fn add_entry<W: Write>(
-    zip: &mut ZipWriter<ForwardWriter<W>>,
-    name: &str,
-    bytes: &[u8],
-    level: u8,
-) -> io::Result<()> {
-    let mut entry = EntryBuffer::new(name, level)?;
-    entry.write(bytes)?;
-    entry.copy_to(zip)
 }
 
 fn manifest(map: &CompiledMap, info: &PackageInfo) -> Manifest {
