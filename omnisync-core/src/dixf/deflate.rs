@@ -24,8 +24,8 @@ use super::zip_file::{Entry, ZipFile};
 const BLOCK_BYTES: usize = 512 << 10;
 /// How far back deflate can refer.
 const WINDOW_BYTES: usize = 32 << 10;
-/// Blocks of a file that may be on their way at once. What is behind them is counted as it is
-/// before compression, with any number of threads: a limit must not depend on them.
+/// Blocks of a file that may be on their way at once. They count as they are before compression,
+/// with one thread too: what a package can hold must not depend on threads.
 const BLOCKS_ON_THEIR_WAY: usize = 8;
 
 /// A part of a file.
