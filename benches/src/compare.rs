@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZero;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -38,8 +39,8 @@ pub(crate) struct CompareArguments {
     measure: Measure,
     #[arg(long, default_value_t = 100_000)]
     orders: u32,
-    #[arg(long, default_value_t = 7)]
-    rounds: usize,
+    #[arg(long, default_value = "7")]
+    rounds: NonZero<usize>,
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
@@ -111,7 +112,7 @@ fn packages(arguments: &CompareArguments) -> Result<(), Error> {
     if let Some(package) = &ours.package {
         contestants.push(Contestant::floor(package)?);
     }
-    let lines = rounds(&contestants, arguments.rounds)?;
+    let lines = rounds(&contestants, arguments.rounds.get())?;
     let comparison = Comparison::of(arguments, &lines, absent)?;
     comparison.print(arguments.json)?;
     if comparison.drift.is_steady() {
@@ -178,7 +179,7 @@ impl Comparison {
         Ok(Self {
             measure: "m1",
             orders: arguments.orders,
-            rounds: arguments.rounds,
+            rounds: arguments.rounds.get(),
             drift: by_ours(of(SELF), first).ok_or_else(none)?,
             ours_wall_s: median(ours, first),
             ours_maxrss_kb: highest(ours, |line| line.maxrss_kb),

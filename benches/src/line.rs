@@ -9,8 +9,9 @@ use crate::error::Error;
 pub(crate) struct Line {
     pub(crate) measure: String,
     pub(crate) peer: String,
-    /// Orders.
-    pub(crate) n: u64,
+    /// Orders; none for a floor, which knows bytes only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) n: Option<u64>,
     /// Of the job alone: what it reads is in memory before, what it starts with is warm or not as
     /// for a user. The first time, where a process does the job more than once.
     pub(crate) wall_s: f64,
@@ -25,11 +26,8 @@ pub(crate) struct Line {
     #[serde(default)]
     pub(crate) maxrss_kb: u64,
     pub(crate) bytes_out: u64,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) sha: String,
-    /// Whether the output was checked to hold the rows of the input.
-    #[serde(default)]
-    pub(crate) ok: bool,
 }
 
 impl Line {

@@ -72,7 +72,7 @@ pub(crate) fn run(arguments: &PackageArguments) -> Result<Line, Error> {
     Ok(Line {
         measure: "m1".to_owned(),
         peer: "omnisync".to_owned(),
-        n: totals.orders,
+        n: Some(totals.orders),
         wall_s: took.as_secs_f64(),
         best_s: None,
         user_s: 0.0,
@@ -80,7 +80,6 @@ pub(crate) fn run(arguments: &PackageArguments) -> Result<Line, Error> {
         maxrss_kb: 0,
         bytes_out: totals.bytes,
         sha: totals.sha256.to_string(),
-        ok: false,
     })
 }
 

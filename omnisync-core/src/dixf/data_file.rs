@@ -108,9 +108,14 @@ impl DataFile {
             .saturating_add(u64::try_from(self.buffer.len()).unwrap_or(u64::MAX))
     }
 
-    /// Bytes held in memory.
-    pub(super) fn held(&self) -> usize {
-        self.deflate.held().saturating_add(self.buffer.len())
+    /// Bytes held in memory at most: cheap to know while blocks are on their way.
+    pub(super) fn held_max(&self) -> usize {
+        self.deflate.held_max().saturating_add(self.buffer.len())
+    }
+
+    /// Bytes held in memory; waits for blocks that are on their way.
+    pub(super) fn held(&mut self) -> io::Result<usize> {
+        Ok(self.deflate.held()?.saturating_add(self.buffer.len()))
     }
 
     /// Ends the file. What is left of it is deflated beside that of other files.

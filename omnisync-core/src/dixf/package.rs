@@ -194,7 +194,7 @@ impl<'m, W: Write> PackageWriter<'m, W> {
     }
 
     /// Checks against the worst case, so that a package that accepts an order can hold it.
-    fn check_limits(&self, order: &OrderId, mapped: &MappedOrder) -> Result<(), WriteError> {
+    fn check_limits(&mut self, order: &OrderId, mapped: &MappedOrder) -> Result<(), WriteError> {
         let full = |limit| {
             Err(WriteError::Full {
                 order: order.clone(),
@@ -210,17 +210,25 @@ impl<'m, W: Write> PackageWriter<'m, W> {
             full("orders_max")
         } else if entry.saturating_add(worst_bytes) > self.options.entry_bytes_max {
             full("entry_bytes_max")
-        } else if self
-            .headers
-            .held()
-            .saturating_add(self.lines.held())
-            .saturating_add(worst)
-            > self.options.package_bytes_max
-        {
+        } else if self.is_too_large(worst)? {
             full("package_bytes_max")
         } else {
             Ok(())
         }
+    }
+
+    /// Whether `more` bytes may not fit. Blocks on their way are waited for only where they decide.
+    fn is_too_large(&mut self, more: usize) -> Result<bool, WriteError> {
+        let room = self.options.package_bytes_max.saturating_sub(more);
+        let at_most = self
+            .headers
+            .held_max()
+            .saturating_add(self.lines.held_max());
+        if at_most <= room {
+            return Ok(false);
+        }
+        let held = self.headers.held()?.saturating_add(self.lines.held()?);
+        Ok(held > room || more > self.options.package_bytes_max)
     }
 
     /// Writes the package and returns the output, flushed, with what the package holds.

@@ -1,4 +1,5 @@
 use std::io::{self, Write};
+use std::num::NonZero;
 
 use super::super::{
     Column, FieldMap, PackageWriter, ReadLimits, Source, WriteError, WriteOptions, line_key,
@@ -140,6 +141,28 @@ fn a_full_package_refuses_the_next_order_and_can_be_finished() {
         assert_eq!(totals.orders, taken);
         assert!(bytes.len() <= limits.package_bytes_max);
     }
+}
+
+#[test]
+fn the_limit_of_a_package_is_one_of_compressed_bytes_with_any_number_of_threads() {
+    let map = dmf();
+    let filled = |threads| {
+        let limits = WriteOptions {
+            package_bytes_max: 2 << 20,
+            threads: NonZero::new(threads).unwrap(),
+            ..WriteOptions::default()
+        };
+        let mut writer = PackageWriter::with_options(Vec::new(), &map, info(), limits).unwrap();
+        for number in 0..4_000 {
+            writer.append(&order(&format!("ORD-{number}"))).unwrap();
+        }
+        writer.finish().unwrap()
+    };
+    let (alone, totals) = filled(1);
+    let rows: usize = entries(&alone).iter().map(|(_, bytes)| bytes.len()).sum();
+    assert!(rows > 2 << 20, "{rows}");
+    assert_eq!(totals.orders, 4_000);
+    assert!(filled(3).0 == alone);
 }
 
 #[test]

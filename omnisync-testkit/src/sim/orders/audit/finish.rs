@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 
 use super::super::super::violation::Violation;
 use super::super::host::PipelinePolicies;
-use super::super::workload::{PlannedOrder, Twist};
+use super::super::workload::{PlannedEvent, PlannedOrder, Twist};
 use super::view::OrderView;
 use super::{Auditor, Books, Finish};
 
@@ -151,10 +151,15 @@ impl Books {
 
     /// Something about this order was published that has to be accepted.
     pub(super) fn accepts(&self, order: usize) -> bool {
-        let events = self.published.iter().filter(|(of, _)| *of == order);
-        events
-            .filter_map(|(order, event)| self.event(*order, *event))
-            .any(|event| event.is_valid)
+        self.accepted(order).next().is_some()
+    }
+
+    /// What was published about this order and has to be accepted.
+    pub(super) fn accepted(&self, order: usize) -> impl Iterator<Item = &PlannedEvent> {
+        let published = self.published.iter().filter(move |(of, _)| *of == order);
+        published
+            .filter_map(|(of, event)| self.event(*of, *event))
+            .filter(|event| event.is_valid)
     }
 
     fn check_end(
@@ -165,11 +170,7 @@ impl Books {
         finish: &Finish<'_>,
     ) -> Result<(), Violation> {
         let id = planned.id.as_str();
-        let published = self.published.iter().filter(|(of, _)| *of == index);
-        let events: Vec<_> = published
-            .filter_map(|(of, event)| self.event(*of, *event))
-            .filter(|event| event.is_valid)
-            .collect();
+        let events: Vec<_> = self.accepted(index).collect();
         let newest = events.iter().map(|event| event.revision).max();
         if view.revision.number != newest {
             let detail = format!(

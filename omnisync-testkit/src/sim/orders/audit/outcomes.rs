@@ -106,11 +106,7 @@ impl Books {
             }
             return Ok(());
         };
-        let published = self.published.iter().filter(|(of, _)| *of == index);
-        let events: Vec<_> = published
-            .filter_map(|(of, event)| self.event(*of, *event))
-            .filter(|event| event.is_valid)
-            .collect();
+        let events: Vec<_> = self.accepted(index).collect();
         let newest = events.iter().map(|event| event.revision).max();
         let counts = || events.iter().filter(|event| Some(event.revision) == newest);
         if counts().any(|event| event.cancels) {
