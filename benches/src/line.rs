@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 
 /// What every measurement prints, of ours and of others.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Line {
     pub(crate) measure: String,
     pub(crate) peer: String,
@@ -28,6 +28,12 @@ pub(crate) struct Line {
     pub(crate) bytes_out: u64,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) sha: String,
+    /// How long half of the acknowledgements took at most, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) p50_us: Option<f64>,
+    /// The same of 99 in 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) p99_us: Option<f64>,
 }
 
 impl Line {

@@ -9,6 +9,7 @@
     reason = "the lines are what this program is for"
 )]
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -56,6 +57,9 @@ enum Task {
         /// A package whose data files are taken
         #[arg(long)]
         package: PathBuf,
+        /// Times the job is done in this process
+        #[arg(long, default_value = "1")]
+        repeat: NonZero<usize>,
     },
     /// Check that a package holds the rows of the events, whoever wrote it
     Verify {
@@ -87,7 +91,7 @@ fn run(task: Task) -> Result<(), Error> {
     match task {
         Task::Gen { seed, orders, out } => canonical::write(seed, orders, &out),
         Task::Package(arguments) => package::run(&arguments)?.print(),
-        Task::Floor { package } => floor::run(&package)?.print(),
+        Task::Floor { package, repeat } => floor::run(&package, repeat)?.print(),
         Task::Verify { input, package } => rows::verify(&input, &package),
         Task::Measure { command } => usage::run(&command),
         Task::Compare(arguments) => compare::run(&arguments),

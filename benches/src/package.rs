@@ -1,5 +1,6 @@
 //! Packs orders as OMNISYNC does.
 
+use std::borrow::Borrow;
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter};
 use std::num::NonZero;
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use omnisync_core::batch::batch_id;
-use omnisync_core::dixf::{FieldMap, PackageWriter, WriteOptions};
+use omnisync_core::dixf::{CompiledMap, FieldMap, PackageWriter, WriteOptions};
 use omnisync_core::event::CloudEvent;
 use omnisync_core::id::ProjectName;
 use omnisync_core::json::{self, Limits};
@@ -16,7 +17,7 @@ use omnisync_core::package::{PackageInfo, PackageTotals};
 
 use crate::error::Error;
 use crate::line::Line;
-use crate::stopwatch::timed;
+use crate::stopwatch::{repeated, timed};
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -32,55 +33,76 @@ pub(crate) struct PackageArguments {
     /// Threads that deflate
     #[arg(long, default_value = "2")]
     threads: NonZero<usize>,
+    /// Times the job is done in this process
+    #[arg(long, default_value = "1")]
+    repeat: NonZero<usize>,
 }
 
 pub(crate) fn run(arguments: &PackageArguments) -> Result<Line, Error> {
     let map = FieldMap::seed().compile().map_err(package)?;
-    let failed = Error::file(&arguments.out);
-    let out = BufWriter::new(File::create(&arguments.out).map_err(failed)?);
-    let info = PackageInfo {
-        definition_group: ProjectName::new("Bench").map_err(package)?,
-        description: "Bench".to_owned(),
-        batch_id: batch_id(&[], 0),
-        created_at: chrono::DateTime::UNIX_EPOCH,
-        exported_by: "xbench".to_owned(),
-    };
-    let options = WriteOptions {
-        orders_max: u64::MAX,
-        threads: arguments.threads,
-        ..WriteOptions::default()
-    };
-    let mut writer = PackageWriter::with_options(out, &map, info, options).map_err(package)?;
-    let orders = orders(&arguments.input)?;
-    let (totals, took) = if arguments.stream {
-        timed(|| {
-            for order in orders {
-                writer.append(&order?).map_err(package)?;
-            }
-            writer.finish().map_err(package)
-        })
+    let (totals, times) = if arguments.stream {
+        let job = || {
+            let orders = orders(&arguments.input)?;
+            let scratch = tempfile::tempfile().map_err(package)?;
+            let writer = arguments.writer(&map)?.with_scratch(scratch);
+            let (totals, took) = timed(|| packed(writer, orders));
+            Ok::<_, Error>((totals?, took))
+        };
+        repeated(arguments.repeat, job)?
     } else {
-        let orders = orders.collect::<Result<Vec<_>, _>>()?;
-        timed(|| {
-            for order in &orders {
-                writer.append(order).map_err(package)?;
-            }
-            writer.finish().map_err(package)
-        })
+        let orders = orders(&arguments.input)?.collect::<Result<Vec<_>, _>>()?;
+        let job = || {
+            let writer = arguments.writer(&map)?;
+            let (totals, took) = timed(|| packed(writer, orders.iter().map(Ok)));
+            Ok::<_, Error>((totals?, took))
+        };
+        repeated(arguments.repeat, job)?
     };
-    let (_, totals): (_, PackageTotals) = totals?;
     Ok(Line {
         measure: "m1".to_owned(),
         peer: "omnisync".to_owned(),
         n: Some(totals.orders),
-        wall_s: took.as_secs_f64(),
-        best_s: None,
-        user_s: 0.0,
-        sys_s: 0.0,
-        maxrss_kb: 0,
+        wall_s: times.first.as_secs_f64(),
+        best_s: times.best.map(|best| best.as_secs_f64()),
         bytes_out: totals.bytes,
         sha: totals.sha256.to_string(),
+        ..Line::default()
     })
+}
+
+impl PackageArguments {
+    fn writer<'m>(
+        &self,
+        map: &'m CompiledMap,
+    ) -> Result<PackageWriter<'m, BufWriter<File>>, Error> {
+        let failed = Error::file(&self.out);
+        let out = BufWriter::new(File::create(&self.out).map_err(failed)?);
+        let info = PackageInfo {
+            definition_group: ProjectName::new("Bench").map_err(package)?,
+            description: "Bench".to_owned(),
+            batch_id: batch_id(&[], 0),
+            created_at: chrono::DateTime::UNIX_EPOCH,
+            exported_by: "xbench".to_owned(),
+        };
+        let options = WriteOptions {
+            orders_max: u64::MAX,
+            threads: self.threads,
+            is_sorted: true,
+            ..WriteOptions::default()
+        };
+        PackageWriter::with_options(out, map, info, options).map_err(package)
+    }
+}
+
+fn packed<O: Borrow<Order>>(
+    mut writer: PackageWriter<'_, BufWriter<File>>,
+    orders: impl Iterator<Item = Result<O, Error>>,
+) -> Result<PackageTotals, Error> {
+    for order in orders {
+        writer.append(order?.borrow()).map_err(package)?;
+    }
+    let (_, totals) = writer.finish().map_err(package)?;
+    Ok(totals)
 }
 
 fn package(error: impl Into<Cause>) -> Error {

@@ -17,6 +17,7 @@ use std::thread::{Builder, JoinHandle};
 use crc32fast::Hasher;
 use flate2::{Compress, Compression, FlushCompress, Status};
 
+use super::scratch::{Piece, ScratchFile};
 use super::zip_file::{Entry, ZipFile};
 
 /// Bytes of a file that are compressed at once: enough that the cut costs next to nothing, and few
@@ -26,7 +27,7 @@ const BLOCK_BYTES: usize = 512 << 10;
 const WINDOW_BYTES: usize = 32 << 10;
 /// Blocks of a file that may be on their way at once, with one thread too: what a package can hold
 /// must not depend on threads.
-const BLOCKS_ON_THEIR_WAY: usize = 8;
+const BLOCKS_ON_THEIR_WAY: usize = 4;
 
 /// A part of a file.
 struct Block {
@@ -41,6 +42,8 @@ struct Block {
 struct Deflated {
     bytes: Vec<u8>,
     checksum: Hasher,
+    /// The buffer that held the block.
+    buffer: Vec<u8>,
 }
 
 struct Job {
@@ -105,13 +108,13 @@ fn work(queue: &Mutex<Receiver<Job>>) {
             return;
         };
         // Nobody waits for it any more where the package was given up.
-        drop(done.send(deflate(&block)));
+        drop(done.send(deflate(block)));
     }
 }
 
 /// A compressor is made anew for each block: what a used one makes depends on what it made before,
 /// even when it is reset.
-fn deflate(block: &Block) -> io::Result<Deflated> {
+fn deflate(block: Block) -> io::Result<Deflated> {
     let mut compress = Compress::new(Compression::new(block.level.into()), false);
     if !block.dictionary.is_empty() {
         compress.set_dictionary(&block.dictionary)?;
@@ -135,7 +138,13 @@ fn deflate(block: &Block) -> io::Result<Deflated> {
     }
     let mut checksum = Hasher::new();
     checksum.update(&block.bytes);
-    Ok(Deflated { bytes, checksum })
+    let mut buffer = block.bytes;
+    buffer.clear();
+    Ok(Deflated {
+        bytes,
+        checksum,
+        buffer,
+    })
 }
 
 /// A block that was sent.
@@ -148,12 +157,18 @@ enum Sent {
 pub(super) struct Deflate {
     deflaters: Arc<Deflaters>,
     level: u8,
+    scratch: Option<ScratchFile>,
     filling: Vec<u8>,
+    /// Buffers of blocks that are done.
+    empty: Vec<Vec<u8>>,
     dictionary: Vec<u8>,
     on_their_way: VecDeque<Sent>,
-    bytes: Vec<u8>,
+    pieces: Vec<Piece>,
     checksum: Hasher,
-    bytes_in: u64,
+    /// Bytes of the blocks that were sent.
+    bytes_sent: u64,
+    /// Bytes of the pieces.
+    bytes_out: u64,
 }
 
 impl Deflate {
@@ -165,57 +180,63 @@ impl Deflate {
         Ok(Self {
             deflaters,
             level,
+            scratch: None,
             filling: Vec::new(),
+            empty: Vec::new(),
             dictionary: Vec::new(),
             on_their_way: VecDeque::new(),
-            bytes: Vec::new(),
+            pieces: Vec::new(),
             checksum: Hasher::new(),
-            bytes_in: 0,
+            bytes_sent: 0,
+            bytes_out: 0,
         })
     }
 
-    pub(super) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            // A full block is sent when there is more, so that the last one is never empty.
-            if self.filling.len() == BLOCK_BYTES {
-                self.send(false)?;
-            }
-            let room = BLOCK_BYTES - self.filling.len();
-            let (now, later) = bytes.split_at(room.min(bytes.len()));
-            self.filling.extend_from_slice(now);
-            self.bytes_in = self
-                .bytes_in
-                .saturating_add(u64::try_from(now.len()).unwrap_or(u64::MAX));
-            bytes = later;
+    /// From now on what is compressed goes to a file instead of memory.
+    pub(super) fn use_scratch(&mut self, file: ScratchFile) {
+        self.scratch = Some(file);
+    }
+
+    /// Lets `write` append to the file, in place.
+    pub(super) fn append(&mut self, write: impl FnOnce(&mut Vec<u8>)) -> io::Result<()> {
+        write(&mut self.filling);
+        // A full block is sent when there is more, so that the last one is never empty.
+        while self.filling.len() > BLOCK_BYTES {
+            let mut next = self
+                .empty
+                .pop()
+                .unwrap_or_else(|| Vec::with_capacity(BLOCK_BYTES + BLOCK_BYTES / 32));
+            next.extend_from_slice(self.filling.get(BLOCK_BYTES..).unwrap_or_default());
+            self.filling.truncate(BLOCK_BYTES);
+            let block = mem::replace(&mut self.filling, next);
+            self.send(block, false)?;
         }
         Ok(())
     }
 
     /// Bytes before compression.
     pub(super) fn bytes_in(&self) -> u64 {
-        self.bytes_in
+        let filling = u64::try_from(self.filling.len()).unwrap_or(u64::MAX);
+        self.bytes_sent.saturating_add(filling)
     }
 
-    /// Bytes held in memory, where blocks on their way count as they are before compression.
-    pub(super) fn held_max(&self) -> usize {
-        self.bytes.len() + self.filling.len() + self.on_their_way.len() * BLOCK_BYTES
+    /// Bytes after compression, at most: those that are not compressed yet count as they are.
+    pub(super) fn bytes_out_max(&self) -> u64 {
+        let coming = self.filling.len() + self.on_their_way.len() * BLOCK_BYTES;
+        self.bytes_out
+            .saturating_add(u64::try_from(coming).unwrap_or(u64::MAX))
     }
 
-    /// Bytes held in memory, once every block on its way is there.
-    pub(super) fn held(&mut self) -> io::Result<usize> {
+    /// The same, once every block on its way is there.
+    pub(super) fn bytes_out(&mut self) -> io::Result<u64> {
         self.arrive()?;
-        Ok(self.held_max())
+        Ok(self.bytes_out_max())
     }
 
     /// Nothing comes any more: the rest is deflated, and need not be waited for yet.
     pub(super) fn end(&mut self) -> io::Result<()> {
-        self.send(true)
-    }
-
-    /// The compressed bytes and the checksum of the others, once the file has ended.
-    fn finish(mut self) -> io::Result<(Vec<u8>, u32)> {
-        self.arrive()?;
-        Ok((self.bytes, self.checksum.finalize()))
+        let rest = mem::take(&mut self.filling);
+        self.send(rest, true)
     }
 
     fn arrive(&mut self) -> io::Result<()> {
@@ -226,19 +247,24 @@ impl Deflate {
     }
 
     /// Adds the file, which has ended, to a container.
-    pub(super) fn copy_to<W: Write>(self, name: &str, zip: &mut ZipFile<W>) -> io::Result<()> {
-        let bytes_in = self.bytes_in;
-        let (deflated, checksum) = self.finish()?;
-        zip.add(&Entry {
+    pub(super) fn copy_to<W: Write>(mut self, name: &str, zip: &mut ZipFile<W>) -> io::Result<()> {
+        self.arrive()?;
+        zip.begin(&Entry {
             name,
-            bytes_in,
-            checksum,
-            deflated: &deflated,
-        })
+            bytes_in: self.bytes_sent,
+            checksum: self.checksum.finalize(),
+            bytes_out: self.bytes_out,
+        })?;
+        let mut buffer = Vec::new();
+        self.pieces
+            .iter()
+            .try_for_each(|piece| piece.read(&mut buffer, |bytes| zip.write(bytes)))
     }
 
-    fn send(&mut self, is_last: bool) -> io::Result<()> {
-        let bytes = mem::take(&mut self.filling);
+    fn send(&mut self, bytes: Vec<u8>, is_last: bool) -> io::Result<()> {
+        self.bytes_sent = self
+            .bytes_sent
+            .saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         let window = bytes.len().saturating_sub(WINDOW_BYTES);
         let next_dictionary = bytes.get(window..).unwrap_or_default().to_vec();
         let block = Block {
@@ -253,11 +279,7 @@ impl Deflate {
                 .map_err(|_| io::Error::other("no thread is left to deflate"))?;
             Sent::Coming(result)
         } else {
-            let deflated = deflate(&block)?;
-            // The buffer is used again.
-            self.filling = block.bytes;
-            self.filling.clear();
-            Sent::Done(deflated)
+            Sent::Done(deflate(block)?)
         };
         self.on_their_way.push_back(sent);
         while self.on_their_way.len() > BLOCKS_ON_THEIR_WAY {
@@ -275,36 +297,51 @@ impl Deflate {
                 .recv()
                 .map_err(|_| io::Error::other("a thread that deflates ended before its time"))??,
         };
-        self.bytes.extend_from_slice(&deflated.bytes);
+        self.bytes_out = self
+            .bytes_out
+            .saturating_add(u64::try_from(deflated.bytes.len()).unwrap_or(u64::MAX));
         self.checksum.combine(&deflated.checksum);
+        self.empty.push(deflated.buffer);
+        let piece = Piece::new(deflated.bytes, self.scratch.as_ref())?;
+        self.pieces.push(piece);
         Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read as _;
+    use std::io::{Cursor, Read as _};
 
-    use flate2::read::DeflateDecoder;
     use proptest::prelude::*;
+    use zip::ZipArchive;
 
     use super::*;
 
-    fn deflated(text: &[u8], threads: usize, piece: usize) -> (Vec<u8>, u32) {
+    /// A container with one file.
+    fn zipped(text: &[u8], threads: usize, piece: usize) -> Vec<u8> {
         let threads = NonZero::new(threads).unwrap();
         let deflaters = Arc::new(Deflaters::new(threads).unwrap());
         let mut deflate = Deflate::new(deflaters, 6).unwrap();
-        for piece in text.chunks(piece) {
-            deflate.write(piece).unwrap();
+        for (index, piece) in text.chunks(piece).enumerate() {
+            // Some pieces wait in memory and some in a file.
+            if index == 1 {
+                deflate.use_scratch(ScratchFile::new(Box::new(Cursor::new(Vec::new()))));
+            }
+            deflate.append(|out| out.extend_from_slice(piece)).unwrap();
         }
         assert_eq!(deflate.bytes_in(), text.len() as u64);
         deflate.end().unwrap();
-        deflate.finish().unwrap()
+        let mut zip = ZipFile::new(Vec::new());
+        deflate.copy_to("file", &mut zip).unwrap();
+        zip.finish().unwrap().0
     }
 
-    fn inflated(bytes: &[u8]) -> Vec<u8> {
+    /// The file, whose checksum is right.
+    fn unzipped(bytes: Vec<u8>) -> Vec<u8> {
         let mut text = Vec::new();
-        DeflateDecoder::new(bytes).read_to_end(&mut text).unwrap();
+        let mut archive = ZipArchive::new(Cursor::new(bytes)).unwrap();
+        let mut file = archive.by_name("file").unwrap();
+        file.read_to_end(&mut text).unwrap();
         text
     }
 
@@ -337,11 +374,10 @@ mod tests {
             3 * BLOCK_BYTES + 17,
         ] {
             let text = text(bytes);
-            let alone = deflated(&text, 1, 1 << 20);
-            assert!(inflated(&alone.0) == text, "{bytes}");
-            assert_eq!(alone.1, crc32fast::hash(&text), "{bytes}");
+            let alone = zipped(&text, 1, 1 << 20);
+            assert!(unzipped(alone.clone()) == text, "{bytes}");
             for (threads, piece) in [(1, 999), (2, 1 << 20), (2, 4_096), (5, 65_537)] {
-                let same = deflated(&text, threads, piece) == alone;
+                let same = zipped(&text, threads, piece) == alone;
                 assert!(same, "{bytes} {threads} {piece}");
             }
         }
@@ -353,7 +389,7 @@ mod tests {
         let noise = noise(7, BLOCK_BYTES);
         let end = noise.get(BLOCK_BYTES - WINDOW_BYTES / 2..).unwrap();
         let text = [noise.as_slice(), end].concat();
-        let (bytes, _) = deflated(&text, 2, 1 << 16);
+        let bytes = zipped(&text, 2, 1 << 16);
         assert!(bytes.len() < BLOCK_BYTES + 2_048, "{}", bytes.len());
     }
 
@@ -371,9 +407,7 @@ mod tests {
         #[test]
         fn noise_survives(seed in any::<u64>(), bytes in 0..2 * BLOCK_BYTES) {
             let noise = noise(seed, bytes);
-            let (bytes, checksum) = deflated(&noise, 2, 100_000);
-            prop_assert_eq!(checksum, crc32fast::hash(&noise));
-            prop_assert!(inflated(&bytes) == noise);
+            prop_assert!(unzipped(zipped(&noise, 2, 100_000)) == noise);
         }
     }
 }

@@ -204,6 +204,13 @@ pub enum WriteError {
         /// The order.
         order: OrderId,
     },
+    /// The order comes before one that is already in the package, and orders were to come sorted.
+    /// The writer stays usable.
+    #[error("order {order} comes out of order: this package takes sorted orders only")]
+    NotSorted {
+        /// The order.
+        order: OrderId,
+    },
     /// The package is full: the order does not fit. Nothing of it was written: finish the
     /// package and start another one.
     #[error("order {order} does not fit into the package ({limit})")]

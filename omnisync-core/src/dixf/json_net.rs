@@ -6,6 +6,24 @@
 /// Appends a JSON string.
 pub(super) fn push_string(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
+    // Most values need no escape.
+    if text.bytes().all(is_plain) {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        push_escaped(text, out);
+    }
+    out.push(b'"');
+}
+
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~')
+        && !matches!(
+            byte,
+            b'"' | b'&' | b'\'' | b'+' | b'<' | b'>' | b'`' | b'\\'
+        )
+}
+
+fn push_escaped(text: &str, out: &mut Vec<u8>) {
     for c in text.chars() {
         match c {
             '\u{8}' => out.extend_from_slice(b"\\b"),
@@ -22,7 +40,6 @@ pub(super) fn push_string(text: &str, out: &mut Vec<u8>) {
             _ => push_escape(c, out),
         }
     }
-    out.push(b'"');
 }
 
 fn push_escape(c: char, out: &mut Vec<u8>) {

@@ -6,7 +6,7 @@ use sha2::Digest as _;
 use super::compile::{CompiledColumn, CompiledEntity, CompiledMap};
 use super::error::{FieldError, FieldErrorKind, MapError};
 use super::unicode;
-use super::value::{Context, Value, line_amount};
+use super::value::{Context, Line, Value};
 use crate::id::OrderId;
 use crate::order::{Currency, Order};
 
@@ -155,22 +155,15 @@ impl CompiledMap {
             mapped,
             &mut errors,
         );
-        for line in &order.line_items {
-            map_row(
-                &self.lines,
-                &Context {
-                    order,
-                    line: Some(line),
-                },
-                mapped,
-                &mut errors,
-            );
-            let amount = line_amount(order, line).ok();
+        for item in &order.line_items {
+            let amount = order.checked_line_amount(item);
+            let line = Some(Line { item, amount });
+            map_row(&self.lines, &Context { order, line }, mapped, &mut errors);
             if let Some(sum) = amount.and_then(|amount| mapped.amount.checked_add(amount)) {
                 mapped.amount = sum;
             } else {
                 let kind = FieldErrorKind::OutOfRange;
-                push_error(&mut errors, "LINEAMOUNT", Some(line.item_number), kind);
+                push_error(&mut errors, "LINEAMOUNT", Some(item.item_number), kind);
             }
         }
         if !errors.is_empty() {
@@ -207,7 +200,7 @@ fn map_row(
         let is_absent = match map_field(column, context, &mut mapped.text) {
             Ok(is_absent) => is_absent,
             Err(kind) => {
-                let line = context.line.map(|line| line.item_number);
+                let line = context.line.map(|line| line.item.item_number);
                 push_error(errors, &column.column.name, line, kind);
                 true
             }

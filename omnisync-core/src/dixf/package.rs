@@ -1,15 +1,16 @@
 //! Writes packages.
 //!
 //! The caller hands over one order after the other; each goes to two files. Both are deflated as
-//! they grow and held compressed, then copied out one behind the other. So memory is bounded by
-//! [`WriteOptions::package_bytes_max`] instead of by the rows; sizes and checksums are known
-//! before a local header is written, hence no data descriptors and no seeking; and the package
-//! can go straight to a network and is hashed on its way. With more than one of
-//! [`WriteOptions::threads`], files are deflated while the next orders are mapped.
+//! they grow and wait compressed, then are copied out one behind the other. So memory is bounded
+//! by [`WriteOptions::package_bytes_max`] instead of by the rows, and with a scratch file not even
+//! the package is in memory; sizes and checksums are known before a local header is written, hence
+//! no data descriptors and no seeking; and the package can go straight to a network and is hashed
+//! on its way. With more than one of [`WriteOptions::threads`], files are deflated while the next
+//! orders are mapped.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::io::Write;
+use std::io::{Read, Seek, Write};
 use std::num::NonZero;
 use std::sync::Arc;
 
@@ -25,6 +26,7 @@ use super::field_map::Layout;
 use super::header::PackageHeader;
 use super::manifest::Manifest;
 use super::mapping::MappedOrder;
+use super::scratch::ScratchFile;
 use super::zip_file::ZipFile;
 use super::{json_net, unicode};
 use crate::id::{BatchId, OrderId};
@@ -39,15 +41,18 @@ pub struct WriteOptions {
     /// Largest data file before compression, in bytes. Default 1 GiB; 4 GiB is the end of what
     /// the plain zip format can hold.
     pub entry_bytes_max: u64,
-    /// Largest package in bytes, which also bounds the memory of the writer. Default 256 MiB, the
-    /// documented limit of exports; that of imports is unknown.
-    pub package_bytes_max: usize,
-    /// Effort of the compressor, 1 to 9. Default 6. It changes the bytes, so it belongs to the
+    /// Largest package in bytes, which also bounds the memory of a writer without a scratch file.
+    /// Default 256 MiB, the documented limit of exports; that of imports is unknown.
+    pub package_bytes_max: u64,
+    /// Effort of the compressor, 1 to 9. Default 5. It changes the bytes, so it belongs to the
     /// configuration and not to the occasion. Lower levels are faster and make larger packages.
     pub compression_level: u8,
     /// Threads that deflate, beside the one that packs; with 1, the one that packs deflates.
     /// Default 1. It never changes the bytes.
     pub threads: NonZero<usize>,
+    /// Whether orders come in ascending order of their ids. One that does not is then refused, and
+    /// none before it needs to be remembered; otherwise 16 to 32 bytes of each are. Default no.
+    pub is_sorted: bool,
 }
 
 impl Default for WriteOptions {
@@ -56,8 +61,9 @@ impl Default for WriteOptions {
             orders_max: 500_000,
             entry_bytes_max: 1 << 30,
             package_bytes_max: 256 << 20,
-            compression_level: 6,
+            compression_level: 5,
             threads: NonZero::<usize>::MIN,
+            is_sorted: false,
         }
     }
 }
@@ -72,7 +78,8 @@ pub struct PackageWriter<'m, W: Write> {
     headers: DataFile,
     lines: DataFile,
     mapped: MappedOrder,
-    seen: HashSet<u128>,
+    seen: Seen,
+    orders: u64,
     line_count: u64,
     amounts: BTreeMap<Currency, Decimal>,
     is_broken: bool,
@@ -83,7 +90,7 @@ impl<W: Write> fmt::Debug for PackageWriter<'_, W> {
         f.debug_struct("PackageWriter")
             .field("info", &self.info)
             .field("options", &self.options)
-            .field("orders", &self.seen.len())
+            .field("orders", &self.orders)
             .field("lines", &self.line_count)
             .finish_non_exhaustive()
     }
@@ -127,19 +134,31 @@ impl<'m, W: Write> PackageWriter<'m, W> {
             lines: file(&map.lines)?,
             deflaters,
             mapped: MappedOrder::default(),
-            seen: HashSet::new(),
+            seen: Seen::new(options.is_sorted),
+            orders: 0,
             line_count: 0,
             amounts: BTreeMap::new(),
             is_broken: false,
         })
     }
 
+    /// Lets compressed files wait in `file` instead of memory, so that a package of any size needs
+    /// a few megabytes. What `file` holds is overwritten; give one without a name, since it is of
+    /// no use afterwards.
+    #[must_use]
+    pub fn with_scratch(mut self, file: impl Read + Write + Seek + Send + 'static) -> Self {
+        let file = ScratchFile::new(Box::new(file));
+        self.headers.use_scratch(file.clone());
+        self.lines.use_scratch(file);
+        self
+    }
+
     /// Maps an order and adds it.
     ///
     /// # Errors
-    /// After [`WriteError::Map`], [`WriteError::DuplicateOrder`] and [`WriteError::Full`] nothing
-    /// of the order was written and the writer stays usable. After any other error the package is
-    /// lost.
+    /// After [`WriteError::Map`], [`WriteError::DuplicateOrder`], [`WriteError::NotSorted`] and
+    /// [`WriteError::Full`] nothing of the order was written and the writer stays usable. After any
+    /// other error the package is lost.
     pub fn append(&mut self, order: &Order) -> Result<(), WriteError> {
         let mut mapped = std::mem::take(&mut self.mapped);
         let result = self
@@ -175,17 +194,14 @@ impl<'m, W: Write> PackageWriter<'m, W> {
             });
         };
         self.check_limits(order, mapped)?;
-        if !self.seen.insert(order_hash(order)) {
-            return Err(WriteError::DuplicateOrder {
-                order: order.clone(),
-            });
-        }
+        self.seen.insert(order)?;
         self.is_broken = true;
         self.headers.push(&self.map.headers, mapped.header())?;
         for position in 0..mapped.lines() {
             self.lines.push(&self.map.lines, mapped.line(position))?;
         }
         self.is_broken = false;
+        self.orders = self.orders.saturating_add(1);
         self.line_count = self
             .line_count
             .saturating_add(u64::try_from(mapped.lines()).unwrap_or(u64::MAX));
@@ -205,12 +221,12 @@ impl<'m, W: Write> PackageWriter<'m, W> {
             + mapped.lines() * self.lines.row_overhead
             + self.headers.row_overhead;
         let worst_bytes = u64::try_from(worst).unwrap_or(u64::MAX);
-        let entry = self.headers.bytes().max(self.lines.bytes());
-        if u64::try_from(self.seen.len()).unwrap_or(u64::MAX) >= self.options.orders_max {
+        let entry = self.headers.bytes_in().max(self.lines.bytes_in());
+        if self.orders >= self.options.orders_max {
             full("orders_max")
         } else if entry.saturating_add(worst_bytes) > self.options.entry_bytes_max {
             full("entry_bytes_max")
-        } else if self.is_too_large(worst)? {
+        } else if self.is_too_large(worst_bytes)? {
             full("package_bytes_max")
         } else {
             Ok(())
@@ -218,17 +234,22 @@ impl<'m, W: Write> PackageWriter<'m, W> {
     }
 
     /// Whether `more` bytes may not fit. Blocks on their way are waited for only where they decide.
-    fn is_too_large(&mut self, more: usize) -> Result<bool, WriteError> {
-        let room = self.options.package_bytes_max.saturating_sub(more);
+    fn is_too_large(&mut self, more: u64) -> Result<bool, WriteError> {
+        let Some(room) = self.options.package_bytes_max.checked_sub(more) else {
+            return Ok(true);
+        };
         let at_most = self
             .headers
-            .held_max()
-            .saturating_add(self.lines.held_max());
+            .bytes_out_max()
+            .saturating_add(self.lines.bytes_out_max());
         if at_most <= room {
             return Ok(false);
         }
-        let held = self.headers.held()?.saturating_add(self.lines.held()?);
-        Ok(held > room || more > self.options.package_bytes_max)
+        let bytes = self
+            .headers
+            .bytes_out()?
+            .saturating_add(self.lines.bytes_out()?);
+        Ok(bytes > room)
     }
 
     /// Writes the package and returns the output, flushed, with what the package holds.
@@ -240,7 +261,7 @@ impl<'m, W: Write> PackageWriter<'m, W> {
         if self.is_broken {
             return Err(WriteError::Broken);
         }
-        let orders = u64::try_from(self.seen.len()).unwrap_or(u64::MAX);
+        let orders = self.orders;
         if orders == 0 {
             return Err(WriteError::Empty);
         }
@@ -252,7 +273,7 @@ impl<'m, W: Write> PackageWriter<'m, W> {
         let deflaters = self.deflaters;
         let add = |zip: &mut ZipFile<W>, name, bytes: &[u8]| {
             let mut file = Deflate::new(Arc::clone(&deflaters), level)?;
-            file.write(bytes)?;
+            file.append(|out| out.extend_from_slice(bytes))?;
             file.end()?;
             file.copy_to(name, zip)
         };
@@ -294,6 +315,45 @@ pub(super) const SEED_LIST: &str = "package.yaml";
 /// The leading eight digits of the batch, the form of the order-pipeline design.
 fn short_batch_id(batch: BatchId) -> String {
     batch.simple().chars().take(8).collect()
+}
+
+/// What is known of the orders before.
+enum Seen {
+    /// The last one: what comes is greater.
+    Sorted(Option<OrderId>),
+    Hashes(HashSet<u128>),
+}
+
+impl Seen {
+    fn new(is_sorted: bool) -> Self {
+        if is_sorted {
+            Self::Sorted(None)
+        } else {
+            Self::Hashes(HashSet::new())
+        }
+    }
+
+    fn insert(&mut self, order: &OrderId) -> Result<(), WriteError> {
+        let is_new = match self {
+            Self::Hashes(hashes) => hashes.insert(order_hash(order)),
+            Self::Sorted(Some(last)) if *order < *last => {
+                return Err(WriteError::NotSorted {
+                    order: order.clone(),
+                });
+            }
+            Self::Sorted(last) => {
+                let is_new = last.as_ref() != Some(order);
+                *last = Some(order.clone());
+                is_new
+            }
+        };
+        if is_new {
+            return Ok(());
+        }
+        Err(WriteError::DuplicateOrder {
+            order: order.clone(),
+        })
+    }
 }
 
 fn order_hash(order: &OrderId) -> u128 {

@@ -1,12 +1,12 @@
 //! Values of an order and how they become text.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use chrono::NaiveDate;
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use super::countries;
+use super::digits::{push_date, push_decimal, push_us_date};
 use super::error::FieldErrorKind;
 use super::field_map::{DateFormat, Format, Otherwise, Source};
 use super::mapping::line_key;
@@ -40,7 +40,15 @@ impl<'a> Value<'a> {
 
 pub(super) struct Context<'a> {
     pub(super) order: &'a Order,
-    pub(super) line: Option<&'a LineItem>,
+    pub(super) line: Option<Line<'a>>,
+}
+
+/// A line with its amount, which more than one needs.
+#[derive(Clone, Copy)]
+pub(super) struct Line<'a> {
+    pub(super) item: &'a LineItem,
+    /// `None` where 28 digits do not suffice.
+    pub(super) amount: Option<Decimal>,
 }
 
 impl<'a> Context<'a> {
@@ -122,15 +130,20 @@ impl<'a> Context<'a> {
                     Format::Decimals(digits) => rounded(number, *digits),
                     _ => number,
                 };
-                push(out, format_args!("{}", without_negative_zero(number)))
+                push_decimal(number, out);
+                Ok(())
             }
-            Value::Date(date) => match format {
-                Format::Date(DateFormat::MonthDayYear) => {
-                    push(out, format_args!("{}", date.format("%m/%d/%Y")))
+            Value::Date(date) => {
+                match format {
+                    Format::Date(DateFormat::MonthDayYear) => push_us_date(date, out),
+                    Format::Date(DateFormat::IsoDateTime) => {
+                        push_date(date, out);
+                        out.push_str("T00:00:00");
+                    }
+                    _ => push_date(date, out),
                 }
-                Format::Date(DateFormat::IsoDateTime) => push(out, format_args!("{date}T00:00:00")),
-                _ => push(out, format_args!("{date}")),
-            },
+                Ok(())
+            }
             Value::Text(text) => {
                 out.push_str(translated(&text, format)?);
                 Ok(())
@@ -151,15 +164,12 @@ fn translated<'t>(text: &'t str, format: &'t Format) -> Result<&'t str, FieldErr
     }
 }
 
-fn push(out: &mut String, text: std::fmt::Arguments<'_>) -> Result<(), FieldErrorKind> {
-    out.write_fmt(text).map_err(|_| FieldErrorKind::OutOfRange)
-}
-
 fn line_value<'a>(
     order: &Order,
-    line: &'a LineItem,
+    line: Line<'a>,
     source: &Source,
 ) -> Result<Value<'a>, FieldErrorKind> {
+    let Line { item: line, amount } = line;
     Ok(match source {
         Source::LineKey => Value::Text(Cow::Owned(line_key(&order.order_id, line.item_number))),
         Source::ItemNumber => Value::Number(line.item_number.into()),
@@ -167,23 +177,10 @@ fn line_value<'a>(
         Source::Quantity => Value::Number(line.quantity),
         Source::UnitPrice => Value::Number(line.unit_price),
         Source::Discount => Value::option(line.discount, Value::Number),
-        Source::LineAmount => Value::Number(line_amount(order, line)?),
+        Source::LineAmount => Value::Number(amount.ok_or(FieldErrorKind::OutOfRange)?),
         Source::LineMember(name) => member(&line.unknown, name)?,
         _ => Value::Absent,
     })
-}
-
-/// [`Order::line_amount`], which overflows where 28 digits do not suffice.
-pub(super) fn line_amount(order: &Order, line: &LineItem) -> Result<Decimal, FieldErrorKind> {
-    let share = Decimal::ONE.checked_sub(line.discount.unwrap_or_default());
-    let gross = line.quantity.checked_mul(line.unit_price);
-    match gross
-        .zip(share)
-        .and_then(|(gross, share)| gross.checked_mul(share))
-    {
-        Some(_) => Ok(order.line_amount(line)),
-        None => Err(FieldErrorKind::OutOfRange),
-    }
 }
 
 fn member<'a>(members: &'a Unknown, name: &str) -> Result<Value<'a>, FieldErrorKind> {
@@ -203,14 +200,10 @@ fn member<'a>(members: &'a Unknown, name: &str) -> Result<Value<'a>, FieldErrorK
 
 /// Rounds half to even and writes exactly `digits` decimals, as far as 28 digits hold them.
 fn rounded(number: Decimal, digits: u32) -> Decimal {
+    if number.scale() == digits {
+        return number;
+    }
     let mut number = number.round_dp_with_strategy(digits, RoundingStrategy::MidpointNearestEven);
     number.rescale(digits);
-    number
-}
-
-fn without_negative_zero(mut number: Decimal) -> Decimal {
-    if number.is_zero() {
-        number.set_sign_positive(true);
-    }
     number
 }

@@ -29,7 +29,8 @@ pub(super) struct Entry<'e> {
     pub(super) bytes_in: u64,
     /// CRC-32 of the bytes before compression.
     pub(super) checksum: u32,
-    pub(super) deflated: &'e [u8],
+    /// Bytes after compression.
+    pub(super) bytes_out: u64,
 }
 
 /// A container that grows, counted and hashed on its way out.
@@ -52,7 +53,8 @@ impl<W: Write> ZipFile<W> {
         }
     }
 
-    pub(super) fn add(&mut self, entry: &Entry<'_>) -> io::Result<()> {
+    /// Begins a file. Its deflated bytes have to follow.
+    pub(super) fn begin(&mut self, entry: &Entry<'_>) -> io::Result<()> {
         let offset = fits(self.position)?;
         let mut facts = Vec::with_capacity(26);
         push16(&mut facts, VERSION);
@@ -61,7 +63,7 @@ impl<W: Write> ZipFile<W> {
         push16(&mut facts, TIME);
         push16(&mut facts, DATE);
         push32(&mut facts, entry.checksum);
-        push32(&mut facts, fits(bytes(entry.deflated))?);
+        push32(&mut facts, fits(entry.bytes_out)?);
         push32(&mut facts, fits(entry.bytes_in)?);
         push16(&mut facts, fits(bytes(entry.name.as_bytes()))?);
         push16(&mut facts, 0);
@@ -71,7 +73,6 @@ impl<W: Write> ZipFile<W> {
         header.extend_from_slice(&facts);
         header.extend_from_slice(entry.name.as_bytes());
         self.write(&header)?;
-        self.write(entry.deflated)?;
 
         let directory = &mut self.directory;
         push32(directory, DIRECTORY_ENTRY);
@@ -107,7 +108,8 @@ impl<W: Write> ZipFile<W> {
         Ok((self.out, self.position, hash))
     }
 
-    fn write(&mut self, piece: &[u8]) -> io::Result<()> {
+    /// Writes a piece of the file that was begun.
+    pub(super) fn write(&mut self, piece: &[u8]) -> io::Result<()> {
         self.out.write_all(piece)?;
         self.hash.update(piece);
         self.position = self.position.saturating_add(bytes(piece));
@@ -150,13 +152,14 @@ mod tests {
         let deflated = [1, 5, 0, 0xfa, 0xff, b'h', b'e', b'l', b'l', b'o'];
         let mut zip = ZipFile::new(Vec::new());
         for name in ["plain.txt", "Größe.txt"] {
-            zip.add(&Entry {
+            zip.begin(&Entry {
                 name,
                 bytes_in: 5,
                 checksum: crc32fast::hash(b"hello"),
-                deflated: &deflated,
+                bytes_out: bytes(&deflated),
             })
             .unwrap();
+            zip.write(&deflated).unwrap();
         }
         let (bytes, size, hash) = zip.finish().unwrap();
         assert_eq!(size, bytes.len() as u64);
@@ -173,12 +176,12 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_an_error() {
         let mut zip = ZipFile::new(Vec::new());
-        let added = zip.add(&Entry {
+        let begun = zip.begin(&Entry {
             name: "large.csv",
             bytes_in: 1 << 32,
             checksum: 0,
-            deflated: &[],
+            bytes_out: 0,
         });
-        assert_eq!(added.unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(begun.unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     }
 }

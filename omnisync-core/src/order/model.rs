@@ -76,16 +76,21 @@ impl Order {
     /// Amount of a line in the order's currency: quantity × price × (1 − discount), rounded half
     /// to even to the currency's minor unit. This is the amount that the package carries.
     pub fn line_amount(&self, line: &LineItem) -> Decimal {
-        let kept = Decimal::ONE - line.discount.unwrap_or_default();
-        let net = line
-            .quantity
-            .checked_mul(line.unit_price)
-            .and_then(|gross| gross.checked_mul(kept))
-            .unwrap_or(Decimal::MAX);
-        net.round_dp_with_strategy(
-            self.currency.minor_digits(),
-            RoundingStrategy::MidpointNearestEven,
-        )
+        self.checked_line_amount(line).unwrap_or(Decimal::MAX)
+    }
+
+    /// [`line_amount`](Self::line_amount); `None` where 28 digits do not suffice.
+    pub(crate) fn checked_line_amount(&self, line: &LineItem) -> Option<Decimal> {
+        let gross = line.quantity.checked_mul(line.unit_price)?;
+        let net = match line.discount {
+            Some(discount) => gross.checked_mul(Decimal::ONE.checked_sub(discount)?)?,
+            None => gross,
+        };
+        let digits = self.currency.minor_digits();
+        if net.scale() <= digits {
+            return Some(net);
+        }
+        Some(net.round_dp_with_strategy(digits, RoundingStrategy::MidpointNearestEven))
     }
 
     /// Sum of the line amounts.
@@ -98,10 +103,13 @@ impl Order {
 
 /// ISO 4217 currency code.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Currency([u8; 3]);
+pub struct Currency {
+    code: [u8; 3],
+    minor_digits: u8,
+}
 
 /// Active ISO 4217 codes that do not have two minor digits, sorted.
-const MINOR_DIGITS: &[(&[u8; 3], u32)] = &[
+const MINOR_DIGITS: &[(&[u8; 3], u8)] = &[
     (b"BHD", 3),
     (b"BIF", 0),
     (b"CLF", 4),
@@ -143,30 +151,30 @@ impl Currency {
     /// Parses an active ISO 4217 code in upper case.
     pub fn parse(code: &str) -> Option<Self> {
         let bytes: [u8; 3] = code.as_bytes().try_into().ok()?;
-        let currency = Self(bytes);
-        let (two_digits, _) = TWO_DIGITS.as_bytes().as_chunks::<4>();
-        let known = currency.odd_digits().is_some()
-            || two_digits
+        let odd = MINOR_DIGITS.binary_search_by(|(code, _)| (*code).cmp(&bytes));
+        let minor_digits = if let Some((_, digits)) = MINOR_DIGITS.get(odd.unwrap_or(usize::MAX)) {
+            *digits
+        } else {
+            let (two_digits, _) = TWO_DIGITS.as_bytes().as_chunks::<4>();
+            two_digits
                 .binary_search_by(|[a, b, c, _]| [*a, *b, *c].cmp(&bytes))
-                .is_ok();
-        known.then_some(currency)
+                .ok()?;
+            2
+        };
+        Some(Self {
+            code: bytes,
+            minor_digits,
+        })
     }
 
     /// The code.
     pub fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).unwrap_or_default()
+        std::str::from_utf8(&self.code).unwrap_or_default()
     }
 
     /// Number of digits of the minor unit: 2 for USD, 0 for JPY.
     pub fn minor_digits(self) -> u32 {
-        self.odd_digits().unwrap_or(2)
-    }
-
-    /// Number of digits of the minor unit, where it is not two.
-    fn odd_digits(self) -> Option<u32> {
-        let found = MINOR_DIGITS.binary_search_by(|(code, _)| (*code).cmp(&self.0));
-        let (_, digits) = MINOR_DIGITS.get(found.ok()?)?;
-        Some(*digits)
+        self.minor_digits.into()
     }
 }
 
@@ -232,7 +240,7 @@ mod tests {
             let code = std::str::from_utf8(*code).unwrap();
             assert_eq!(
                 Currency::parse(code).map(Currency::minor_digits),
-                Some(*digits)
+                Some(u32::from(*digits))
             );
         }
         for code in ["", "EU", "EUROS", "eur", "AAA", "ZZZ", "XXX", "D A", "D AF"] {

@@ -139,7 +139,7 @@ fn a_full_package_refuses_the_next_order_and_can_be_finished() {
         assert!(taken > 0, "{error}");
         let (bytes, totals) = writer.finish().unwrap();
         assert_eq!(totals.orders, taken);
-        assert!(bytes.len() <= limits.package_bytes_max);
+        assert!(u64::try_from(bytes.len()).unwrap() <= limits.package_bytes_max);
     }
 }
 
@@ -163,6 +163,83 @@ fn the_limit_of_a_package_is_one_of_compressed_bytes_with_any_number_of_threads(
     assert!(rows > 2 << 20, "{rows}");
     assert_eq!(totals.orders, 4_000);
     assert!(filled(3).0 == alone);
+}
+
+#[test]
+fn a_scratch_file_changes_where_bytes_wait_and_nothing_else() {
+    for map in [dmf(), seed()] {
+        let packed = |has_scratch| {
+            let mut writer = PackageWriter::new(Vec::new(), &map, info()).unwrap();
+            if has_scratch {
+                let used_before = io::Cursor::new(vec![7; 100]);
+                writer = writer.with_scratch(used_before);
+            }
+            for number in 0..2_000 {
+                writer.append(&order(&format!("ORD-{number}"))).unwrap();
+            }
+            writer.finish().unwrap()
+        };
+        assert!(packed(true) == packed(false));
+    }
+}
+
+#[test]
+fn a_scratch_file_that_forgets_is_reported() {
+    /// Takes everything and keeps nothing.
+    struct Hole;
+
+    impl Write for Hole {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl io::Read for Hole {
+        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+            Ok(0)
+        }
+    }
+
+    impl io::Seek for Hole {
+        fn seek(&mut self, _: io::SeekFrom) -> io::Result<u64> {
+            Ok(0)
+        }
+    }
+
+    let map = dmf();
+    let mut writer = PackageWriter::new(Vec::new(), &map, info())
+        .unwrap()
+        .with_scratch(Hole);
+    writer.append(&order("A")).unwrap();
+    let Err(WriteError::Io(error)) = writer.finish() else {
+        panic!("nothing was reported");
+    };
+    assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+}
+
+#[test]
+fn sorted_orders_are_told_from_others() {
+    let map = dmf();
+    let options = WriteOptions {
+        is_sorted: true,
+        ..WriteOptions::default()
+    };
+    let mut writer = PackageWriter::with_options(Vec::new(), &map, info(), options).unwrap();
+    writer.append(&order("A")).unwrap();
+    writer.append(&order("C")).unwrap();
+    let mut refused = |id| writer.append(&order(id)).unwrap_err();
+    assert!(matches!(refused("C"), WriteError::DuplicateOrder { .. }));
+    assert!(matches!(refused("B"), WriteError::NotSorted { .. }));
+    assert!(matches!(refused("A"), WriteError::NotSorted { .. }));
+    writer.append(&order("D")).unwrap();
+    let (bytes, totals) = writer.finish().unwrap();
+    assert_eq!(totals.orders, 3);
+    let ids = ["A", "C", "D"].map(order);
+    assert!(bytes == written(&map, &ids).0);
 }
 
 #[test]
@@ -228,7 +305,7 @@ fn a_line_key_depends_on_the_line_alone() {
 #[test]
 fn a_writer_with_defaults_stays_within_the_defaults_of_the_reader() {
     let (write, read) = (WriteOptions::default(), ReadLimits::default());
-    assert!(u64::try_from(write.package_bytes_max).unwrap() <= read.package_bytes_max);
+    assert!(write.package_bytes_max <= read.package_bytes_max);
     assert!(write.entry_bytes_max <= read.entry_bytes_max);
     assert!(write.entry_bytes_max * 2 <= read.total_bytes_max);
 }
