@@ -42,10 +42,25 @@ pub(crate) enum Error {
     },
 
     #[error(
-        "no verdict: ours against ours was {low:.3} to {high:.3} in the same rounds, outside of \
-         0.93 to 1.07: something else uses the machine"
+        "no verdict on {of}: the first against itself was outside of 0.93 to 1.07 in the same \
+         rounds: something else uses the machine"
     )]
-    Drift { low: f64, high: f64 },
+    Drift { of: String },
+
+    #[error("nothing was run: give at least one round")]
+    NoRounds,
+
+    #[error("other bytes than before came of {command}")]
+    OtherBytes { command: String },
+
+    #[error("{} is not what this program keeps; measure again", path.display())]
+    NotAResult {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+
+    #[error("benches/README.md has lost the marks between which results stand")]
+    NoMarks,
 
     #[error("the usage of a process cannot be read")]
     Usage(#[source] nix::Error),

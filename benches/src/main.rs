@@ -21,13 +21,10 @@ use crate::package::PackageArguments;
 
 mod canonical;
 mod compare;
-mod contestant;
 mod error;
-mod floor;
 mod line;
 mod package;
-mod ratios;
-mod rows;
+mod samples;
 mod stopwatch;
 mod usage;
 
@@ -91,8 +88,8 @@ fn run(task: Task) -> Result<(), Error> {
     match task {
         Task::Gen { seed, orders, out } => canonical::write(seed, orders, &out),
         Task::Package(arguments) => package::run(&arguments)?.print(),
-        Task::Floor { package, repeat } => floor::run(&package, repeat)?.print(),
-        Task::Verify { input, package } => rows::verify(&input, &package),
+        Task::Floor { package, repeat } => package::floor::run(&package, repeat)?.print(),
+        Task::Verify { input, package } => package::rows::verify(&input, &package),
         Task::Measure { command } => usage::run(&command),
         Task::Compare(arguments) => compare::run(&arguments),
     }

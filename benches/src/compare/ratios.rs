@@ -1,12 +1,12 @@
 //! Ratios of pairs that were measured in the same round.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How much ratios of a machine at rest may be off.
 const DRIFT: std::ops::RangeInclusive<f64> = 0.93..=1.07;
 
 /// Ratios of some rounds.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Ratios {
     pub(crate) median: f64,
     pub(crate) min: f64,
@@ -33,6 +33,13 @@ impl Ratios {
     /// Whether these are ratios that one contestant may have with itself.
     pub(crate) fn is_steady(&self) -> bool {
         DRIFT.contains(&self.median)
+    }
+}
+
+impl std::fmt::Display for Ratios {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { median, min, max } = self;
+        write!(f, "{median:.2} ({min:.2}-{max:.2})")
     }
 }
 

@@ -19,6 +19,9 @@ use crate::error::Error;
 use crate::line::Line;
 use crate::stopwatch::{repeated, timed};
 
+pub(crate) mod floor;
+pub(crate) mod rows;
+
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Debug, Args)]

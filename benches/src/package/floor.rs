@@ -10,7 +10,7 @@ use zip::ZipArchive;
 
 use crate::error::Error;
 use crate::line::Line;
-use crate::rows::{HEADERS, LINES};
+use crate::package::rows::{HEADERS, LINES};
 use crate::stopwatch::{repeated, timed};
 
 const LEVEL: i32 = 6;

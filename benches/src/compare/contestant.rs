@@ -5,60 +5,38 @@ use std::process::Command;
 
 use crate::error::Error;
 use crate::line::Line;
+use crate::samples::Samples;
 
 /// Where the scripts of the peers are, a folder each.
 const PEERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers");
 /// What a peer's check ends with where the peer is not installed.
 const ABSENT: i32 = 69;
+/// Tells a peer's script where this program is.
+const XBENCH: &str = "XBENCH";
 
-/// The second of ours: what it differs from the first by is drift.
-pub(crate) const SELF: &str = "omnisync again";
-
-/// One who packs orders.
+/// A command that does a job in a process of its own and prints a line.
 #[derive(Debug, Clone)]
 pub(crate) struct Contestant {
     pub(crate) name: String,
     command: Vec<String>,
-    /// What it writes; `None` for a floor, which writes nothing.
+    /// The package it writes, where rows are to be checked.
     pub(crate) package: Option<PathBuf>,
 }
 
 impl Contestant {
-    /// OMNISYNC, under a name of its own.
-    pub(crate) fn ours(name: &str, input: &Path, work: &Path) -> Result<Self, Error> {
-        let package = work.join(format!("{}.zip", name.replace(' ', "-")));
-        let command = [
-            own_path()?,
-            "package".to_owned(),
-            "--input".to_owned(),
-            text(input),
-            "--out".to_owned(),
-            text(&package),
-        ];
+    /// A subcommand of this program.
+    pub(crate) fn own(name: &str, words: &[&str]) -> Result<Self, Error> {
+        let own = [own_path()?];
+        let words = words.iter().map(ToString::to_string);
         Ok(Self {
             name: name.to_owned(),
-            command: command.into(),
-            package: Some(package),
-        })
-    }
-
-    /// One thread of libdeflate over the data files of `package`.
-    pub(crate) fn floor(package: &Path) -> Result<Self, Error> {
-        let command = [
-            own_path()?,
-            "floor".to_owned(),
-            "--package".to_owned(),
-            text(package),
-        ];
-        Ok(Self {
-            name: "libdeflate-6".to_owned(),
-            command: command.into(),
+            command: own.into_iter().chain(words).collect(),
             package: None,
         })
     }
 
     /// A peer whose script is `peers/NAME/run`; `None` where it is not installed.
-    pub(crate) fn peer(name: &str, input: &Path, work: &Path) -> Result<Option<Self>, Error> {
+    pub(crate) fn peer(name: &str, words: &[&str]) -> Result<Option<Self>, Error> {
         let script = format!("{PEERS}/{name}/run");
         let status = Command::new(&script).arg("--check").output();
         match status.map(|output| output.status.code()) {
@@ -77,20 +55,39 @@ impl Contestant {
                 });
             }
         }
-        let package = work.join(format!("{name}.zip"));
+        let words = words.iter().map(ToString::to_string);
         Ok(Some(Self {
             name: name.to_owned(),
-            command: vec![script, text(input), text(&package)],
-            package: Some(package),
+            command: [script].into_iter().chain(words).collect(),
+            package: None,
         }))
+    }
+
+    /// Says which package it writes.
+    pub(crate) fn with_package(mut self, package: PathBuf) -> Self {
+        self.package = Some(package);
+        self
+    }
+
+    /// The same under another name.
+    pub(crate) fn named(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// Does the job once, and looks at the memory of its process meanwhile.
+    pub(crate) fn watched(&self) -> Result<Samples, Error> {
+        Samples::of(&self.name, &self.command)
     }
 
     /// Does the job once, in a process of its own.
     pub(crate) fn run(&self) -> Result<Line, Error> {
         // A process that waits for nobody else knows what its only child used.
-        let output = Command::new(own_path()?)
+        let own = own_path()?;
+        let output = Command::new(&own)
             .arg("measure")
             .args(&self.command)
+            .env(XBENCH, &own)
             .output()
             .map_err(|source| Error::Command {
                 command: self.name.clone(),
@@ -103,12 +100,11 @@ impl Contestant {
             });
         }
         let line = String::from_utf8_lossy(&output.stdout).trim().to_owned();
-        let line: Line = serde_json::from_str(&line).map_err(|source| Error::NotALine {
+        serde_json::from_str(&line).map_err(|source| Error::NotALine {
             command: self.name.clone(),
             line,
             source,
-        })?;
-        Ok(line)
+        })
     }
 }
 
@@ -120,6 +116,7 @@ fn own_path() -> Result<String, Error> {
     Ok(text(&path))
 }
 
-fn text(path: &Path) -> String {
+/// A path as a word of a command.
+pub(crate) fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
