@@ -17,6 +17,7 @@ use clap::{Parser, Subcommand};
 use crate::compare::CompareArguments;
 use crate::error::Error;
 use crate::package::PackageArguments;
+use crate::work::WorkArguments;
 
 mod canonical;
 mod compare;
@@ -29,6 +30,7 @@ mod ratios;
 mod rows;
 mod stopwatch;
 mod usage;
+mod work;
 
 #[derive(Debug, Parser)]
 #[command(name = "xbench", about = "Measures OMNISYNC side by side with others")]
@@ -69,6 +71,8 @@ enum Task {
         #[arg(trailing_var_arg = true, required = true)]
         command: Vec<String>,
     },
+    /// Do a fixed workload once, for a counter of instructions
+    Work(WorkArguments),
     /// Run ours and every peer in rotated order, and report ratios
     Compare(CompareArguments),
 }
@@ -90,6 +94,7 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Floor { package } => floor::run(&package)?.print(),
         Task::Verify { input, package } => rows::verify(&input, &package),
         Task::Measure { command } => usage::run(&command),
+        Task::Work(arguments) => work::run(&arguments),
         Task::Compare(arguments) => compare::run(&arguments),
     }
 }
