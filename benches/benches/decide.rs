@@ -1,7 +1,7 @@
 //! How long it takes to decide what events do to stored orders.
 
 use criterion::{Criterion, Throughput};
-use omnisync_benches::workload::{Failure, Decide, Work as _};
+use omnisync_benches::workload::{Decide, Failure, Work as _};
 
 const ORDERS: u32 = 100;
 

@@ -10,28 +10,44 @@ use crate::events::order_events;
 
 const SEED: u64 = 2;
 
-/// Ids and events of this many orders.
-pub(super) fn arrivals(orders: u32) -> impl Iterator<Item = (String, String)> {
+/// Ids and contents of this many orders, each in its first revision.
+pub(super) fn arrivals(
+    orders: u32,
+) -> impl Iterator<Item = Result<(OrderId, RevisionContent), Failure>> {
     (1..=orders)
-        .map(|number| format!("ORD-20260314-{number:07}"))
         .zip(order_events(SEED, orders))
+        .map(|(number, event)| {
+            let id = OrderId::new(format!("ORD-20260314-{number:07}"))?;
+            let first = RevisionContent {
+                revision: Revision::new(Some(1), None),
+                content_hash: Sha256::of(id.as_str().as_bytes()),
+                cancels: false,
+                oms_event: RawValue::from_string(event)?,
+                ingested_at: now(),
+                waiting_since: now(),
+                cause: cause(1, "created"),
+            };
+            Ok((id, first))
+        })
 }
 
-/// The order as the event of revision `number` brings it; `word` makes the content another one.
-pub(super) fn content(event: &str, number: u64, word: &str) -> Result<RevisionContent, Failure> {
-    Ok(RevisionContent {
+/// Revision `number` of the order, which differs from the first one by a word.
+pub(super) fn revised(first: &RevisionContent, number: u64, word: &str) -> RevisionContent {
+    let hash = [first.content_hash.as_bytes(), word.as_bytes()].concat();
+    RevisionContent {
         revision: Revision::new(Some(number), None),
-        content_hash: Sha256::of(format!("{event}{word}").as_bytes()),
-        cancels: false,
-        oms_event: RawValue::from_string(event.to_owned())?,
-        ingested_at: now(),
-        waiting_since: now(),
-        cause: Cause::Event {
-            source: "/oms/orders".to_owned(),
-            id: format!("evt-{number}{word}"),
-            traceparent: None,
-        },
-    })
+        content_hash: Sha256::of(&hash),
+        cause: cause(number, word),
+        ..first.clone()
+    }
+}
+
+fn cause(number: u64, word: &str) -> Cause {
+    Cause::Event {
+        source: "/oms/orders".to_owned(),
+        id: format!("evt-{number}-{word}"),
+        traceparent: None,
+    }
 }
 
 /// A change by one worker at one time.
@@ -48,10 +64,6 @@ pub(super) fn change() -> Result<Change, Failure> {
 
 pub(super) fn worker() -> Result<WorkerId, Failure> {
     Ok(WorkerId::new("bench")?)
-}
-
-pub(super) fn order_id(text: &str) -> Result<OrderId, Failure> {
-    Ok(OrderId::new(text)?)
 }
 
 pub(super) fn now() -> DateTime<Utc> {

@@ -3,7 +3,7 @@ use omnisync_core::id::OrderId;
 use omnisync_core::order::intake::{Verdict, decide};
 use omnisync_core::order::{Change, Command, OrderRecord, RevisionContent};
 
-use super::arrival::{arrivals, change, content, order_id};
+use super::arrival::{arrivals, change, revised};
 use super::{Failure, Work};
 
 /// Events meet the orders that are stored: each order sees every verdict.
@@ -22,9 +22,11 @@ impl Decide {
     /// # Errors
     /// When the core refuses what it should take.
     pub fn new(orders: u32) -> Result<Self, Failure> {
-        let orders = arrivals(orders).map(|(id, event)| Ok((order_id(&id)?, events(&event)?)));
+        let events = |(id, first)| (id, events(first));
         Ok(Self {
-            orders: orders.collect::<Result<_, Failure>>()?,
+            orders: arrivals(orders)
+                .map(|arrival| arrival.map(events))
+                .collect::<Result<_, _>>()?,
             change: change()?,
         })
     }
@@ -56,21 +58,19 @@ impl Work for Decide {
     }
 }
 
-fn events(event: &str) -> Result<Vec<RevisionContent>, Failure> {
-    let created = content(event, 1, "")?;
-    Ok(vec![
+fn events(created: RevisionContent) -> Vec<RevisionContent> {
+    let mut cancelled = revised(&created, 6, "cancelled");
+    cancelled.cancels = true;
+    vec![
         created.clone(),
-        created,
-        content(event, 3, "changed")?,
-        content(event, 2, "late")?,
-        content(event, 3, "disputed")?,
-        content(event, 4, "corrected")?,
-        content(event, 5, "while in a batch")?,
-        RevisionContent {
-            cancels: true,
-            ..content(event, 6, "cancelled")?
-        },
-    ])
+        created.clone(),
+        revised(&created, 3, "changed"),
+        revised(&created, 2, "late"),
+        revised(&created, 3, "disputed"),
+        revised(&created, 4, "corrected"),
+        revised(&created, 5, "while in a batch"),
+        cancelled,
+    ]
 }
 
 #[cfg(test)]

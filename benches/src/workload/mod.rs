@@ -45,16 +45,16 @@ pub enum Workload {
 }
 
 impl Workload {
-    /// Makes what the work needs. Sizes are chosen so that each executes some hundred million
-    /// instructions: enough to drown what differs between two runs, seconds when each is counted.
+    /// Makes what the work needs. Sizes are chosen so that each work executes one to three hundred
+    /// million instructions: what differs between two runs drowns, and counting takes seconds.
     ///
     /// # Errors
     /// When the core refuses what it should take.
     pub fn prepare(self) -> Result<Box<dyn Work>, Failure> {
         Ok(match self {
-            Self::Parser => Box::new(Parser::new(4_000)),
-            Self::Transition => Box::new(Transition::new(4_000)?),
-            Self::Decide => Box::new(Decide::new(4_000)?),
+            Self::Parser => Box::new(Parser::new(2_000)),
+            Self::Transition => Box::new(Transition::new(8_000)?),
+            Self::Decide => Box::new(Decide::new(2_000)?),
             Self::PackagerDmf => Box::new(Packager::dmf(2_000)?),
             Self::PackagerSeed => Box::new(Packager::seed(2_000)?),
         })

@@ -12,7 +12,7 @@ use omnisync_core::order::{
 };
 use omnisync_core::policy::Trigger;
 
-use super::arrival::{arrivals, change, content, now, order_id, worker};
+use super::arrival::{arrivals, change, now, worker};
 use super::{Failure, Work};
 
 /// Orders of a batch.
@@ -32,10 +32,8 @@ impl Transition {
     /// # Errors
     /// When the core refuses what it should take.
     pub fn new(orders: u32) -> Result<Self, Failure> {
-        let orders =
-            arrivals(orders).map(|(id, event)| Ok((order_id(&id)?, content(&event, 1, "")?)));
         Ok(Self {
-            orders: orders.collect::<Result<_, Failure>>()?,
+            orders: arrivals(orders).collect::<Result<_, _>>()?,
             change: change()?,
         })
     }
