@@ -22,7 +22,7 @@ impl Decide {
     /// # Errors
     /// When the core refuses what it should take.
     pub fn new(orders: u32) -> Result<Self, Failure> {
-        let events = |(id, first)| (id, events(first));
+        let events = |(id, first)| (id, events(&first));
         Ok(Self {
             orders: arrivals(orders)
                 .map(|arrival| arrival.map(events))
@@ -58,17 +58,17 @@ impl Work for Decide {
     }
 }
 
-fn events(created: RevisionContent) -> Vec<RevisionContent> {
-    let mut cancelled = revised(&created, 6, "cancelled");
+fn events(created: &RevisionContent) -> Vec<RevisionContent> {
+    let mut cancelled = revised(created, 6, "cancelled");
     cancelled.cancels = true;
     vec![
         created.clone(),
         created.clone(),
-        revised(&created, 3, "changed"),
-        revised(&created, 2, "late"),
-        revised(&created, 3, "disputed"),
-        revised(&created, 4, "corrected"),
-        revised(&created, 5, "while in a batch"),
+        revised(created, 3, "changed"),
+        revised(created, 2, "late"),
+        revised(created, 3, "disputed"),
+        revised(created, 4, "corrected"),
+        revised(created, 5, "while in a batch"),
         cancelled,
     ]
 }
