@@ -28,6 +28,9 @@ pub(crate) enum Error {
     #[error("{what} of {} are not those of the input", path.display())]
     OtherRows { what: &'static str, path: PathBuf },
 
+    #[error("the workload cannot be done")]
+    Work(#[source] omnisync_benches::workload::Failure),
+
     #[error("{command} cannot be run")]
     Command { command: String, source: io::Error },
 

@@ -18,6 +18,7 @@ use clap::{Parser, Subcommand};
 use crate::compare::CompareArguments;
 use crate::error::Error;
 use crate::package::PackageArguments;
+use crate::work::WorkArguments;
 
 mod canonical;
 mod compare;
@@ -27,6 +28,7 @@ mod package;
 mod samples;
 mod stopwatch;
 mod usage;
+mod work;
 
 #[derive(Debug, Parser)]
 #[command(name = "xbench", about = "Measures OMNISYNC side by side with others")]
@@ -70,6 +72,8 @@ enum Task {
         #[arg(trailing_var_arg = true, required = true)]
         command: Vec<String>,
     },
+    /// Do a fixed workload once, for a counter of instructions
+    Work(WorkArguments),
     /// Run ours and every peer in rotated order, and report ratios
     Compare(CompareArguments),
 }
@@ -91,6 +95,7 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Floor { package, repeat } => package::floor::run(&package, repeat)?.print(),
         Task::Verify { input, package } => package::rows::verify(&input, &package),
         Task::Measure { command } => usage::run(&command),
+        Task::Work(arguments) => work::run(&arguments),
         Task::Compare(arguments) => compare::run(&arguments),
     }
 }

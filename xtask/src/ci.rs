@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::command::{Cargo, Stopwatch};
 use crate::error::Error;
 use crate::workspace::Workspace;
-use crate::{examples, features, purity, simulation, tidy};
+use crate::{examples, features, instructions, purity, simulation, tidy};
 
 /// Names the folder with the reference samples.
 const SAMPLES: &str = "OMNISYNC_SAMPLES";
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step {
         name: "format",
         run: format,
@@ -41,6 +41,10 @@ const STEPS: [Step; 11] = [
         run: |workspace| passed(examples::run(workspace)),
     },
     Step {
+        name: "instructions",
+        run: |workspace| instructions::run(workspace, false),
+    },
+    Step {
         name: "purity",
         run: |workspace| passed(purity::run(workspace)),
     },
@@ -63,11 +67,12 @@ struct Step {
     run: fn(&Workspace) -> Result<Outcome, Error>,
 }
 
+/// How a check ended that did not fail.
 #[derive(Debug)]
-enum Outcome {
+pub(crate) enum Outcome {
     Passed,
     /// Not run, with what it takes to run it.
-    Skipped(&'static str),
+    Skipped(String),
 }
 
 pub(crate) fn run(workspace: &Workspace, keep_going: bool) -> Result<(), Error> {
@@ -145,7 +150,7 @@ fn tests(workspace: &Workspace) -> Result<Outcome, Error> {
 fn samples(workspace: &Workspace) -> Result<Outcome, Error> {
     let Some(folder) = std::env::var_os(SAMPLES).map(PathBuf::from) else {
         return Ok(Outcome::Skipped(
-            "set OMNISYNC_SAMPLES to the folder of the samples to run them",
+            "set OMNISYNC_SAMPLES to the folder of the samples to run them".to_owned(),
         ));
     };
     // Tests run in the folder of their package, where a relative path would lead elsewhere.
@@ -188,7 +193,7 @@ fn samples(workspace: &Workspace) -> Result<Outcome, Error> {
 fn dependencies(workspace: &Workspace) -> Result<Outcome, Error> {
     if !Cargo::new(["deny", "--version"]).succeeds(&workspace.root) {
         return Ok(Outcome::Skipped(
-            "install cargo-deny to check licences, bans and sources",
+            "install cargo-deny to check licences, bans and sources".to_owned(),
         ));
     }
     passed(Cargo::new(["deny", "check", "bans", "licenses", "sources"]).run(&workspace.root))

@@ -20,6 +20,29 @@ pub(crate) enum Error {
     #[error("{} could not be read", path.display())]
     Read { path: PathBuf, source: io::Error },
 
+    #[error("{} could not be written", path.display())]
+    Write { path: PathBuf, source: io::Error },
+
+    #[error("{} holds no counts of instructions", path.display())]
+    Recorded {
+        path: PathBuf,
+        source: serde_json::Error,
+    },
+
+    #[error("{} has no total of instructions", path.display())]
+    NoCount { path: PathBuf },
+
+    #[error("{reason}")]
+    Unequipped { reason: &'static str },
+
+    #[error(
+        "{} execute other instructions than are recorded, as listed above: \
+         `callgrind_annotate` tells where, from the `instructions` folder of the build; what is \
+         meant is recorded by `cargo xtask instructions --record`, and reviewed with the change",
+        workloads.join(", ")
+    )]
+    Instructions { workloads: Vec<String> },
+
     #[error("a folder for the run could not be made")]
     TemporaryFolder { source: io::Error },
 

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::ci::Outcome;
 use crate::error::Error;
 use crate::workspace::Workspace;
 
@@ -19,6 +20,7 @@ mod command;
 mod error;
 mod examples;
 mod features;
+mod instructions;
 mod purity;
 mod simulation;
 mod tidy;
@@ -54,6 +56,12 @@ enum Task {
     /// Measure side by side with others
     #[command(disable_help_flag = true)]
     Bench(Passed),
+    /// Count what fixed workloads execute, and compare it with what is recorded
+    Instructions {
+        /// Record the counts instead
+        #[arg(long)]
+        record: bool,
+    },
     /// Check the files of the repository
     Tidy,
 }
@@ -86,8 +94,16 @@ fn run(task: &Task) -> Result<(), Error> {
         Task::Sim(Passed { arguments }) => simulation::pass("sim", arguments, &workspace),
         Task::Zoo(Passed { arguments }) => simulation::pass("zoo", arguments, &workspace),
         Task::Bench(Passed { arguments }) => bench::run(arguments, &workspace),
+        Task::Instructions { record } => instructions(&workspace, *record),
         Task::Tidy => tidy::run(&workspace),
     }
+}
+
+fn instructions(workspace: &Workspace, record: bool) -> Result<(), Error> {
+    if let Outcome::Skipped(reason) = instructions::run(workspace, record)? {
+        println!("skipped: {reason}");
+    }
+    Ok(())
 }
 
 #[cfg(test)]

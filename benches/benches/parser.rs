@@ -1,0 +1,18 @@
+//! How long events in JSON take to become valid orders.
+
+use criterion::{Criterion, Throughput};
+use omnisync_benches::workload::{Failure, Parser, Work as _};
+
+const ORDERS: u32 = 100;
+
+fn main() -> Result<(), Failure> {
+    let mut criterion = Criterion::default().configure_from_args();
+    let mut group = criterion.benchmark_group("parser");
+    group.throughput(Throughput::Elements(u64::from(ORDERS)));
+    let work = Parser::new(ORDERS);
+    work.run()?;
+    group.bench_function("orders", |bencher| bencher.iter(|| work.run()));
+    group.finish();
+    criterion.final_summary();
+    Ok(())
+}
