@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +19,15 @@ pub(crate) struct Line {
     /// The best time of the later ones in the same process, for those that compile as they run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) best_s: Option<f64>,
+    /// What half of the acknowledgements took at most, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) p50_us: Option<f64>,
+    /// What 99 of 100 acknowledgements took at most, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) p99_us: Option<f64>,
+    /// What was counted besides.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) counts: BTreeMap<String, u64>,
     /// Of the whole process.
     #[serde(default)]
     pub(crate) user_s: f64,
@@ -28,12 +38,6 @@ pub(crate) struct Line {
     pub(crate) bytes_out: u64,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) sha: String,
-    /// How long half of the acknowledgements took at most, in microseconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) p50_us: Option<f64>,
-    /// The same of 99 in 100.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) p99_us: Option<f64>,
 }
 
 impl Line {

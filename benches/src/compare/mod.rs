@@ -11,6 +11,7 @@ use crate::error::Error;
 
 mod contestant;
 mod measures;
+mod page;
 mod plan;
 mod ratios;
 mod record;
@@ -140,14 +141,12 @@ fn name(measure: Measure) -> String {
 
 /// How a user repeats a measure.
 fn command(measure: Measure, arguments: &CompareArguments) -> String {
-    let mut command = format!("cargo xtask bench {}", name(measure));
+    let mut words = vec![format!("cargo xtask bench {}", name(measure))];
     if matches!(measure, Measure::M1 | Measure::M3) {
-        command.push_str(&format!(" --orders {}", arguments.orders));
+        words.push(format!("--orders {}", arguments.orders));
     }
-    if let Some(rounds) = arguments.rounds {
-        command.push_str(&format!(" --rounds {rounds}"));
-    }
-    command
+    words.extend(arguments.rounds.map(|rounds| format!("--rounds {rounds}")));
+    words.join(" ")
 }
 
 fn show(measure: Measure, note: &str, json: bool) -> Result<(), Error> {

@@ -84,7 +84,12 @@ impl std::fmt::Display for Report {
                 Figure::Memory.told(standing.memory_kb)
             )?;
         }
-        writeln!(f, "  {:<22} {:>20}", "the first again", self.drift.to_string())?;
+        writeln!(
+            f,
+            "  {:<22} {:>20}",
+            "the first again",
+            self.drift.to_string()
+        )?;
         for name in &self.absent {
             writeln!(f, "  {name:<22} {:>20}", "absent")?;
         }

@@ -21,7 +21,7 @@ pub(in crate::compare) fn ingest(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Error
         let into = |name: &str, words: &[&str]| {
             let common = ["ingest", "--input", &input, "--work", &work];
             let sized = ["--producers", &producers, "--orders", &orders];
-            let words: Vec<&str> = [&common, &sized, words].concat();
+            let words: Vec<&str> = [common.as_slice(), &sized, words].concat();
             Contestant::own(name, &words)
         };
         let many = producers == "500";
@@ -34,7 +34,12 @@ pub(in crate::compare) fn ingest(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Error
         let ours = into(OURS, &["--into", OURS])?;
         let log = into("log", &["--into", "append"])?;
         if producers == "1" {
-            let plan = Plan::new("m4", format!("{case}, latency"), Figure::Latency, log.clone());
+            let plan = Plan::new(
+                "m4",
+                format!("{case}, latency"),
+                Figure::Latency,
+                log.clone(),
+            );
             plans.push(plan.with(ours.clone(), Some(Bound::AtMost(1.3))));
         }
         let mut plan = Plan::new("m4", case, Figure::Time, ours)
@@ -83,7 +88,7 @@ pub(in crate::compare) fn claims(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Error
     let work = word(inputs.work);
     let life = |name: &str, with: &str| {
         let common = ["lifecycle", "--input", &input, "--work", &work];
-        let words = [&common, ["--orders", orders, "--with", with].as_slice()].concat();
+        let words = [common.as_slice(), &["--orders", orders, "--with", with]].concat();
         Contestant::own(name, &words)
     };
     let lives = Plan::new(
@@ -117,7 +122,9 @@ pub(in crate::compare) fn restarts(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Err
 pub(in crate::compare) fn kills(inputs: &Inputs<'_>) -> Result<String, Error> {
     let input = word(&inputs.orders(100_000)?);
     let work = word(inputs.work);
-    let words = ["kills", "--count", "200", "--input", &input, "--work", &work];
+    let words = [
+        "kills", "--count", "200", "--input", &input, "--work", &work,
+    ];
     let line = Contestant::own("kills", &words)?.run()?;
     let counts: Vec<String> = line
         .counts
