@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// How much more a workload may execute, in hundredths of a percent. Two runs, two builds and two
-/// folders differ by less than 10, where a hash table begins with a random number, and by nothing
-/// elsewhere; so does a change to code that a workload does not execute.
+/// How much more a workload may execute, in hundredths of a percent. Runs, clean builds and changes
+/// to code that a workload does not execute differ by up to 10 where a hash table begins with a
+/// random number, and by up to 3 elsewhere.
 const TOLERANCE: i128 = 100;
 
 /// What became of a workload since it was recorded.
