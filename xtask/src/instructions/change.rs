@@ -48,6 +48,13 @@ impl Change {
         }
     }
 
+    /// In a few words, within a sentence.
+    pub(super) fn brief(&self) -> String {
+        let text = self.to_string();
+        let amount = text.strip_prefix(&self.workload).unwrap_or_default();
+        format!("{} {}", self.workload, amount.trim_start())
+    }
+
     /// In hundredths of a percent of what is recorded, away from zero.
     fn relative(&self) -> Option<i128> {
         let (recorded, counted) = (i128::from(self.recorded?), i128::from(self.counted?));
@@ -93,6 +100,7 @@ mod tests {
         };
         assert_eq!(change.finding(), finding, "{counted}");
         assert_eq!(change.to_string(), format!("{:<14} {text}", "parser"));
+        assert_eq!(change.brief(), format!("parser {text}"));
     }
 
     #[test]
