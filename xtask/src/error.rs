@@ -36,12 +36,12 @@ pub(crate) enum Error {
     Unequipped { reason: &'static str },
 
     #[error(
-        "{} execute other instructions than are recorded, as listed above: \
-         `callgrind_annotate` tells where, from the `instructions` folder of the build; what is \
-         meant is recorded by `cargo xtask instructions --record`, and reviewed with the change",
-        workloads.join(", ")
+        "what workloads execute is not what is recorded: {}; `callgrind_annotate` tells where, from \
+         the `instructions` folder of the build; what is meant is recorded by `cargo xtask \
+         instructions --record`, and reviewed with the change",
+        changes.join(", ")
     )]
-    Instructions { workloads: Vec<String> },
+    Instructions { changes: Vec<String> },
 
     #[error("a folder for the run could not be made")]
     TemporaryFolder { source: io::Error },

@@ -1,9 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-/// How much more a workload may execute, in hundredths of a percent. Two runs, two builds and two
-/// folders differ by less than 10, where a hash table begins with a random number, and by nothing
-/// elsewhere; so does a change to code that a workload does not execute.
+/// How much more a workload may execute, in hundredths of a percent. Runs, clean builds and changes
+/// to code that a workload does not execute differ by up to 10 where a hash table begins with a
+/// random number, and by up to 3 elsewhere.
 const TOLERANCE: i128 = 100;
 
 /// What became of a workload since it was recorded.
@@ -46,6 +46,13 @@ impl Change {
             Some(change) if change < -TOLERANCE => Finding::Cheaper,
             Some(_) => Finding::Steady,
         }
+    }
+
+    /// In a few words, within a sentence.
+    pub(super) fn brief(&self) -> String {
+        let text = self.to_string();
+        let amount = text.strip_prefix(&self.workload).unwrap_or_default();
+        format!("{} {}", self.workload, amount.trim_start())
     }
 
     /// In hundredths of a percent of what is recorded, away from zero.
@@ -93,6 +100,7 @@ mod tests {
         };
         assert_eq!(change.finding(), finding, "{counted}");
         assert_eq!(change.to_string(), format!("{:<14} {text}", "parser"));
+        assert_eq!(change.brief(), format!("parser {text}"));
     }
 
     #[test]

@@ -94,22 +94,25 @@ fn report(changes: &[Change]) -> Result<Outcome, Error> {
         println!("{change}");
     }
     let of = |finding| {
-        let found = changes
-            .iter()
-            .filter(move |change| change.finding() == finding);
-        found.map(|change| change.workload.clone())
+        let found = changes.iter();
+        found.filter(move |change| change.finding() == finding)
     };
-    let cheaper: Vec<String> = of(Finding::Cheaper).collect();
+    let cheaper: Vec<&str> = of(Finding::Cheaper)
+        .map(|change| change.workload.as_str())
+        .collect();
     if !cheaper.is_empty() {
         println!(
             "{} became cheaper: `cargo xtask instructions --record` would keep it so",
             cheaper.join(", ")
         );
     }
-    let failed: Vec<String> = of(Finding::Costlier).chain(of(Finding::Unknown)).collect();
+    let failed: Vec<String> = of(Finding::Costlier)
+        .chain(of(Finding::Unknown))
+        .map(Change::brief)
+        .collect();
     if failed.is_empty() {
         Ok(Outcome::Passed)
     } else {
-        Err(Error::Instructions { workloads: failed })
+        Err(Error::Instructions { changes: failed })
     }
 }

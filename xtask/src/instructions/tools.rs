@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
 
-/// What a count depends on besides the code. Valgrind shows programs a processor of its own, so
-/// that of the machine is not among it.
+/// What a count depends on besides the code. Valgrind shows programs a processor of its own, the
+/// same on every machine with AVX2, so that of the machine is not among it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Tools {
