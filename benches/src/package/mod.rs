@@ -7,12 +7,11 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use omnisync_benches::workload::order;
 use omnisync_core::batch::batch_id;
 use omnisync_core::dixf::{CompiledMap, FieldMap, PackageWriter, WriteOptions};
-use omnisync_core::event::CloudEvent;
 use omnisync_core::id::ProjectName;
-use omnisync_core::json::{self, Limits};
-use omnisync_core::order::{Order, OrderRules, validate};
+use omnisync_core::order::Order;
 use omnisync_core::package::{PackageInfo, PackageTotals};
 
 use crate::error::Error;
@@ -124,13 +123,4 @@ fn orders(path: &Path) -> Result<impl Iterator<Item = Result<Order, Error>> + '_
             source,
         })
     }))
-}
-
-fn order(line: &str) -> Result<Order, Cause> {
-    let event = CloudEvent::from_json(line.as_bytes())?;
-    let text = event.data().as_json().ok_or("no data")?;
-    let data = json::parse(text.as_bytes(), &Limits::default())?;
-    let valid = validate(&data, &OrderRules::default())
-        .map_err(|violations| format!("{} violations", violations.len()))?;
-    Ok(valid.order)
 }

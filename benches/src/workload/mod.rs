@@ -14,7 +14,7 @@ mod transition;
 
 pub use decide::Decide;
 pub use packager::Packager;
-pub use parser::Parser;
+pub use parser::{Parser, order};
 pub use transition::Transition;
 
 /// Why a workload could not be done.

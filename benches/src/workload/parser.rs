@@ -36,7 +36,11 @@ impl Work for Parser {
     }
 }
 
-fn order(event: &str) -> Result<Order, Failure> {
+/// The order of an event in JSON.
+///
+/// # Errors
+/// What is wrong with the event.
+pub fn order(event: &str) -> Result<Order, Failure> {
     let event = CloudEvent::from_json(event.as_bytes())?;
     let text = event.data().as_json().ok_or("an event without data")?;
     let data = json::parse(text.as_bytes(), &Limits::default())?;

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// How much more a workload may execute, in hundredths of a percent. Runs, clean builds and changes
-/// to code that a workload does not execute differ by up to 10 where a hash table begins with a
+/// to code that a workload does not execute differ by up to 16 where a hash table begins with a
 /// random number, and by up to 3 elsewhere.
 const TOLERANCE: i128 = 100;
 
