@@ -36,12 +36,9 @@ pub(crate) fn run(package: &Path) -> Result<Line, Error> {
         peer: "libdeflate-6".to_owned(),
         n: None,
         wall_s: took.as_secs_f64(),
-        best_s: None,
-        user_s: 0.0,
-        sys_s: 0.0,
-        maxrss_kb: 0,
         bytes_out: u64::try_from(bytes_out).unwrap_or_default(),
         sha: String::new(),
+        ..Line::default()
     })
 }
 

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -5,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Error;
 
 /// What every measurement prints, of ours and of others.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub(crate) struct Line {
     pub(crate) measure: String,
     pub(crate) peer: String,
@@ -18,6 +19,15 @@ pub(crate) struct Line {
     /// The best time of the later ones in the same process, for those that compile as they run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) best_s: Option<f64>,
+    /// What half of the acknowledgements took at most, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) p50_us: Option<f64>,
+    /// What 99 of 100 acknowledgements took at most, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) p99_us: Option<f64>,
+    /// What was counted besides.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) counts: BTreeMap<String, u64>,
     /// Of the whole process.
     #[serde(default)]
     pub(crate) user_s: f64,

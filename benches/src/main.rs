@@ -17,6 +17,7 @@ use clap::{Parser, Subcommand};
 use crate::compare::CompareArguments;
 use crate::error::Error;
 use crate::package::PackageArguments;
+use crate::store::StoreTask;
 
 mod canonical;
 mod compare;
@@ -28,6 +29,7 @@ mod package;
 mod ratios;
 mod rows;
 mod stopwatch;
+mod store;
 mod usage;
 
 #[derive(Debug, Parser)]
@@ -71,6 +73,8 @@ enum Task {
     },
     /// Run ours and every peer in rotated order, and report ratios
     Compare(CompareArguments),
+    #[command(flatten)]
+    Store(StoreTask),
 }
 
 fn main() -> ExitCode {
@@ -91,5 +95,6 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Verify { input, package } => rows::verify(&input, &package),
         Task::Measure { command } => usage::run(&command),
         Task::Compare(arguments) => compare::run(&arguments),
+        Task::Store(task) => store::run(&task),
     }
 }

@@ -74,12 +74,9 @@ pub(crate) fn run(arguments: &PackageArguments) -> Result<Line, Error> {
         peer: "omnisync".to_owned(),
         n: Some(totals.orders),
         wall_s: took.as_secs_f64(),
-        best_s: None,
-        user_s: 0.0,
-        sys_s: 0.0,
-        maxrss_kb: 0,
         bytes_out: totals.bytes,
         sha: totals.sha256.to_string(),
+        ..Line::default()
     })
 }
 
