@@ -11,8 +11,9 @@ use std::thread;
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::input::Entry;
+use super::super::runtime;
 use super::producers::{self, Producer};
-use super::{Ingested, check, runtime};
+use super::{Ingested, check};
 use crate::error::Error;
 
 const WHO: &str = "append";

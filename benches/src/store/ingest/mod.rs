@@ -11,22 +11,19 @@ mod sqlite;
 mod stream;
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::num::NonZero;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use tokio::runtime::Runtime;
 
+use super::folder::emptied;
 use super::input::{self, Entry};
 use super::latency::Latencies;
+use super::runtime;
 use crate::error::Error;
 use crate::line::Line;
-
-/// Threads of the runtime that producers run on.
-const WORKERS: usize = 2;
 
 #[derive(Debug, Args)]
 pub(crate) struct IngestArguments {
@@ -104,24 +101,6 @@ pub(crate) fn run(arguments: &IngestArguments) -> Result<Line, Error> {
         bytes_out: entries.iter().map(|entry| length(entry.bytes())).sum(),
         ..Line::default()
     })
-}
-
-fn runtime() -> Result<Runtime, Error> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
-        .enable_all()
-        .build()
-        .map_err(Error::store("the runtime"))
-}
-
-/// The folder `name` of `work`, with nothing in it.
-fn emptied(work: &Path, name: &str) -> Result<PathBuf, Error> {
-    let folder = work.join(name);
-    if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(Error::file(&folder))?;
-    }
-    fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
-    Ok(folder)
 }
 
 fn length(bytes: &[u8]) -> u64 {

@@ -10,8 +10,9 @@ use omnisync_core::order::{ORDERS, StateName};
 use omnisync_core::port::{Action, Content, DocumentKey, Expect, Query, StateStoreExt as _, Write};
 
 use super::super::input::Entry;
+use super::super::runtime;
 use super::producers::{self, Producer};
-use super::{Ingested, check, runtime};
+use super::{Ingested, check};
 use crate::error::Error;
 
 const WHO: &str = "omnisync";
