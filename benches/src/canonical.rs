@@ -36,8 +36,14 @@ pub(crate) fn write(seed: u64, orders: u32, path: &Path) -> Result<(), Error> {
     out.flush().map_err(failed)
 }
 
-fn event(rng: &mut SplitMix64, number: u32) -> String {
-    let id = format!("ORD-20260314-{number:07}");
+/// The id of order `number`.
+pub(crate) fn order_id(number: u32) -> String {
+    format!("ORD-20260314-{number:07}")
+}
+
+/// The event of order `number`.
+pub(crate) fn event(rng: &mut SplitMix64, number: u32) -> String {
+    let id = order_id(number);
     let mut total = Decimal::ZERO;
     let lines: Vec<String> = (1..=1 + rng.below(LINES_MAX))
         .map(|item| {

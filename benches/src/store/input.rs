@@ -30,12 +30,11 @@ pub(crate) fn read(path: &Path, orders_max: Option<usize>) -> Result<Vec<Entry>,
     let lines = BufReader::new(file).lines().enumerate();
     for (index, line) in lines.take(orders_max.unwrap_or(usize::MAX)) {
         let line = line.map_err(Error::file(path))?;
-        let entry = entry(line).map_err(|source| Error::NotAnOrder {
+        entries.push(entry(line).map_err(|source| Error::NotAnOrder {
             path: path.to_owned(),
             number: index + 1,
             source: source.into(),
-        })?;
-        entries.push(entry);
+        })?);
     }
     if entries.is_empty() {
         let path = path.to_owned();
@@ -44,7 +43,8 @@ pub(crate) fn read(path: &Path, orders_max: Option<usize>) -> Result<Vec<Entry>,
     Ok(entries)
 }
 
-fn entry(line: String) -> Result<Entry, serde_json::Error> {
+/// The order of one event.
+pub(crate) fn entry(line: String) -> Result<Entry, serde_json::Error> {
     #[derive(Deserialize)]
     struct Event {
         subject: String,

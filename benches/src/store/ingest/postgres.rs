@@ -1,4 +1,4 @@
-//! PostgreSQL, one insert a transaction.
+//! `PostgreSQL`, one insert a transaction.
 
 use std::sync::Arc;
 
