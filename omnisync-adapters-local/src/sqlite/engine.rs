@@ -1,5 +1,6 @@
 //! The writer thread: one connection, one transaction for everything that waits.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,8 +38,14 @@ const DELETE_TAG: &str = "DELETE FROM documents WHERE collection = ?1 AND id = ?
 
 const EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM documents WHERE collection = ?1 AND id = ?2)";
 
+const RESERVE: &str = "UPDATE meta SET value = value + ?1 WHERE name = 'etag' RETURNING value";
+
 const PURGE: &str = "DELETE FROM documents WHERE (collection, id) IN \
     (SELECT collection, id FROM documents WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+
+/// Tags that a process sets aside for itself at once, so that most commits leave the page alone
+/// that counts them.
+const TAGS_RESERVED: i64 = 10_000;
 
 /// How often the writer looks for callers that may still come, without any coming.
 const LOOKS_MAX: u32 = 32;
@@ -78,6 +85,9 @@ pub(super) struct Writer {
     pub(super) group_items_max: usize,
     pub(super) body_bytes_max: usize,
     pub(super) commits: Arc<AtomicU64>,
+    /// Tags that this process may give. A later tag is not always a greater one: other processes
+    /// have set aside others.
+    pub(super) tags: Range<i64>,
 }
 
 impl Writer {
@@ -154,12 +164,11 @@ impl Writer {
         drop(turn);
         let mut step = Step {
             transaction: &transaction,
-            tag_last: transaction
-                .prepare_cached("SELECT value FROM meta WHERE name = 'etag'")?
-                .query_row([], |row| row.get(0))?,
+            // A transaction that fails may have been stored all the same: its tags are not given
+            // again.
+            tags: std::mem::take(&mut self.tags),
             body_bytes_max: self.body_bytes_max,
         };
-        let tag_first = step.tag_last;
         let mut answers = Vec::with_capacity(group.len());
         for job in group {
             answers.push(match job {
@@ -176,13 +185,9 @@ impl Writer {
                 ),
             });
         }
-        let tag_last = step.tag_last;
-        if tag_last != tag_first {
-            transaction
-                .prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'etag'")?
-                .execute([tag_last])?;
-        }
+        let tags = step.tags;
         transaction.commit()?;
+        self.tags = tags;
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(answers)
     }
@@ -192,7 +197,7 @@ impl Writer {
 struct Step<'a> {
     transaction: &'a Transaction<'a>,
     /// Tags count through the whole store, so that none returns after a delete.
-    tag_last: i64,
+    tags: Range<i64>,
     body_bytes_max: usize,
 }
 
@@ -220,7 +225,7 @@ impl Step<'_> {
             Expect::Tag(_) => UPDATE,
             Expect::Any => UPSERT,
         };
-        let number = self.tag_last.saturating_add(1);
+        let number = self.tag()?;
         let due_at = content.due_at.map(wire::micros);
         let expires_at = content.expires_at.map(wire::micros);
         let collection = key.collection.as_str();
@@ -252,8 +257,21 @@ impl Step<'_> {
         if changed == 0 {
             return Ok(Err(refusal(key, expect)));
         }
-        self.tag_last = number;
+        self.tags.start = number.saturating_add(1);
         Ok(Ok(Written::Put(wire::tag(number)?)))
+    }
+
+    /// The next tag, which is given once something is written with it.
+    fn tag(&mut self) -> Result<i64, StoreError> {
+        if self.tags.is_empty() {
+            let last: i64 = self
+                .transaction
+                .prepare_cached(RESERVE)?
+                .query_row([TAGS_RESERVED], |row| row.get(0))?;
+            let end = last.saturating_add(1);
+            self.tags = end.saturating_sub(TAGS_RESERVED)..end;
+        }
+        Ok(self.tags.start)
     }
 
     fn delete(&self, key: &DocumentKey, expect: &Expect) -> Result<WriteResult, StoreError> {

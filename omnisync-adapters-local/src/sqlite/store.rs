@@ -69,6 +69,7 @@ impl SqliteStateStore {
             group_items_max: config.group_items_max,
             body_bytes_max: config.body_bytes_max,
             commits: Arc::clone(&commits),
+            tags: 0..0,
         };
         let writer = thread::Builder::new()
             .name("omnisync-sqlite".to_owned())
