@@ -3,6 +3,8 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// Why a measurement could not be made.
 #[derive(Debug, Error)]
 pub(crate) enum Error {
@@ -65,6 +67,15 @@ pub(crate) enum Error {
     #[error("benches/README.md has lost the marks between which results stand")]
     NoMarks,
 
+    #[error("{0} failed")]
+    Store(&'static str, #[source] Cause),
+
+    #[error("{0}")]
+    Mismatch(String),
+
+    #[error("{} holds no orders", path.display())]
+    NoOrders { path: PathBuf },
+
     #[error("the usage of a process cannot be read")]
     Usage(#[source] nix::Error),
 
@@ -78,6 +89,11 @@ impl Error {
             path: path.to_owned(),
             source,
         }
+    }
+
+    /// Of a store that `who` keeps.
+    pub(crate) fn store<E: Into<Cause>>(who: &'static str) -> impl Fn(E) -> Self + Copy {
+        move |source| Self::Store(who, source.into())
     }
 
     /// The error and its causes in one line.

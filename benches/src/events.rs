@@ -22,11 +22,17 @@ const PLACES: [(&str, &str, &str, &str); 5] = [
 /// Events of `orders` orders, each in JSON on one line. The same seed makes the same events.
 pub fn order_events(seed: u64, orders: u32) -> impl Iterator<Item = String> {
     let mut rng = SplitMix64::new(seed);
-    (1..=orders).map(move |number| event(&mut rng, number))
+    (1..=orders).map(move |number| order_event(&mut rng, number))
 }
 
-fn event(rng: &mut SplitMix64, number: u32) -> String {
-    let id = format!("ORD-20260314-{number:07}");
+/// The id of order `number`.
+pub fn order_id(number: u32) -> String {
+    format!("ORD-20260314-{number:07}")
+}
+
+/// The event of order `number`, drawn from `rng`.
+pub fn order_event(rng: &mut SplitMix64, number: u32) -> String {
+    let id = order_id(number);
     let mut total = Decimal::ZERO;
     let lines: Vec<String> = (1..=1 + rng.below(LINES_MAX))
         .map(|item| {

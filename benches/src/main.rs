@@ -18,6 +18,7 @@ use clap::{Parser, Subcommand};
 use crate::compare::CompareArguments;
 use crate::error::Error;
 use crate::package::PackageArguments;
+use crate::store::StoreTask;
 use crate::work::WorkArguments;
 
 mod canonical;
@@ -27,6 +28,7 @@ mod line;
 mod package;
 mod samples;
 mod stopwatch;
+mod store;
 mod usage;
 mod work;
 
@@ -76,6 +78,8 @@ enum Task {
     Work(WorkArguments),
     /// Run ours and every peer in rotated order, and report ratios
     Compare(CompareArguments),
+    #[command(flatten)]
+    Store(StoreTask),
 }
 
 fn main() -> ExitCode {
@@ -97,5 +101,6 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Measure { command } => usage::run(&command),
         Task::Work(arguments) => work::run(&arguments),
         Task::Compare(arguments) => compare::run(&arguments),
+        Task::Store(task) => store::run(&task),
     }
 }

@@ -1,15 +1,18 @@
 //! The writer thread: one connection, one transaction for everything that waits.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::Duration;
 
 use omnisync_core::port::{Action, Content, DocumentKey, Expect, Write, WriteResult, Written};
 use omnisync_core::{ErrorKind, PortError};
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
+use super::answer::{self, Answer, Done, Reply};
 use super::error::StoreError;
 use super::turn::{self, Turnstile};
 use super::wire;
@@ -35,63 +38,39 @@ const DELETE_TAG: &str = "DELETE FROM documents WHERE collection = ?1 AND id = ?
 
 const EXISTS: &str = "SELECT EXISTS (SELECT 1 FROM documents WHERE collection = ?1 AND id = ?2)";
 
+const RESERVE: &str = "UPDATE meta SET value = value + ?1 WHERE name = 'etag' RETURNING value";
+
 const PURGE: &str = "DELETE FROM documents WHERE (collection, id) IN \
     (SELECT collection, id FROM documents WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
 
+/// Tags that a process sets aside for itself at once, so that most commits leave the page alone
+/// that counts them.
+const TAGS_RESERVED: i64 = 10_000;
+
+/// How often the writer looks for callers that may still come, without any coming.
+const LOOKS_MAX: u32 = 32;
+
 /// What the writer is asked for, and where its answer goes.
 #[derive(Debug)]
-pub(super) enum Command {
-    /// Conditional writes.
-    Write {
-        writes: Vec<Write>,
-        reply: oneshot::Sender<Result<Vec<WriteResult>, PortError>>,
-    },
-    /// Removal of up to `items_max` documents that expired at or before `before`.
-    Purge {
-        before: i64,
-        items_max: i64,
-        reply: oneshot::Sender<Result<usize, PortError>>,
-    },
+pub(super) struct Command {
+    pub(super) job: Job,
+    pub(super) reply: Reply,
 }
 
-/// Result of a command, held back until the commit.
-enum Done {
-    Written(Vec<WriteResult>),
-    Purged(usize),
+/// What the writer is asked for.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// Conditional writes.
+    Write(Vec<Write>),
+    /// Removal of up to `items_max` documents that expired at or before `before`.
+    Purge { before: i64, items_max: i64 },
 }
 
 impl Command {
     fn items(&self) -> usize {
-        match self {
-            Self::Write { writes, .. } => writes.len(),
-            Self::Purge { items_max, .. } => usize::try_from(*items_max).unwrap_or(usize::MAX),
-        }
-    }
-
-    /// True when nobody waits for the answer any more, so that nothing need be done.
-    fn is_abandoned(&self) -> bool {
-        match self {
-            Self::Write { reply, .. } => reply.is_closed(),
-            Self::Purge { reply, .. } => reply.is_closed(),
-        }
-    }
-
-    fn answer(self, done: Done) {
-        // A caller that left in the meantime has no use for the answer.
-        match (self, done) {
-            (Self::Write { reply, .. }, Done::Written(results)) => drop(reply.send(Ok(results))),
-            (Self::Purge { reply, .. }, Done::Purged(items)) => drop(reply.send(Ok(items))),
-            (command, Done::Written(_) | Done::Purged(_)) => {
-                debug_assert!(false, "an answer of another kind than the command");
-                command.refuse(PortError::new(ErrorKind::Internal, OPERATION));
-            }
-        }
-    }
-
-    fn refuse(self, error: PortError) {
-        match self {
-            Self::Write { reply, .. } => drop(reply.send(Err(error))),
-            Self::Purge { reply, .. } => drop(reply.send(Err(error))),
+        match &self.job {
+            Job::Write(writes) => writes.len(),
+            Job::Purge { items_max, .. } => usize::try_from(*items_max).unwrap_or(usize::MAX),
         }
     }
 }
@@ -106,6 +85,9 @@ pub(super) struct Writer {
     pub(super) group_items_max: usize,
     pub(super) body_bytes_max: usize,
     pub(super) commits: Arc<AtomicU64>,
+    /// Tags that this process may give. A later tag is not always a greater one: other processes
+    /// have set aside others.
+    pub(super) tags: Range<i64>,
 }
 
 impl Writer {
@@ -118,41 +100,62 @@ impl Writer {
         {
             tracing::warn!(%error, "the state store waits with the engine's own busy handler");
         }
+        let mut expected = 0;
         while let Some(first) = queue.blocking_recv() {
-            let group = self.gather(first, &mut queue);
-            if group.is_empty() {
+            let group = self.gather(first, expected, &mut queue);
+            expected = group.len();
+            let (jobs, replies): (Vec<Job>, Vec<Reply>) = group
+                .into_iter()
+                .filter(|command| !command.reply.is_abandoned())
+                .map(|command| (command.job, command.reply))
+                .unzip();
+            if jobs.is_empty() {
                 continue;
             }
-            match self.commit(&group) {
-                Ok(answers) => {
-                    for (command, done) in group.into_iter().zip(answers) {
-                        command.answer(done);
-                    }
-                }
+            let answers: Vec<Answer> = match self.commit(&jobs) {
+                Ok(done) => done.into_iter().map(Ok).collect(),
                 Err(error) => {
-                    tracing::warn!(%error, commands = group.len(), "a group commit failed");
-                    for command in group {
-                        command.refuse(error.port(OPERATION, &self.path));
-                    }
+                    tracing::warn!(%error, commands = jobs.len(), "a group commit failed");
+                    let failed = |_| Err(error.port(OPERATION, &self.path));
+                    jobs.iter().map(failed).collect()
                 }
-            }
+            };
+            answer::give_all(replies.into_iter().zip(answers).collect());
+            // What was written is freed while the callers prepare what comes next.
+            drop(jobs);
         }
     }
 
-    /// Takes what already waits, up to the limit of a group.
-    fn gather(&self, first: Command, queue: &mut mpsc::Receiver<Command>) -> Vec<Command> {
+    /// Takes what already waits, up to the limit of a group. Callers that were answered together
+    /// mostly come back together: as long as fewer are here than last time, and somebody comes
+    /// now and then, a commit waits for the others.
+    fn gather(
+        &self,
+        first: Command,
+        expected: usize,
+        queue: &mut mpsc::Receiver<Command>,
+    ) -> Vec<Command> {
         let mut items = first.items();
         let mut group = vec![first];
+        let mut looks = 0;
         while items < self.group_items_max {
-            let Ok(command) = queue.try_recv() else { break };
-            items = items.saturating_add(command.items());
-            group.push(command);
+            match queue.try_recv() {
+                Ok(command) => {
+                    items = items.saturating_add(command.items());
+                    group.push(command);
+                    looks = 0;
+                }
+                Err(_) if group.len() < expected && looks < LOOKS_MAX => {
+                    looks += 1;
+                    thread::yield_now();
+                }
+                Err(_) => break,
+            }
         }
-        group.retain(|command| !command.is_abandoned());
         group
     }
 
-    fn commit(&mut self, group: &[Command]) -> Result<Vec<Done>, StoreError> {
+    fn commit(&mut self, group: &[Job]) -> Result<Vec<Done>, StoreError> {
         turn::grant(self.busy_timeout);
         let turn = self.turnstile.enter()?;
         let transaction = self
@@ -161,37 +164,30 @@ impl Writer {
         drop(turn);
         let mut step = Step {
             transaction: &transaction,
-            tag_last: transaction
-                .prepare_cached("SELECT value FROM meta WHERE name = 'etag'")?
-                .query_row([], |row| row.get(0))?,
+            // A transaction that fails may have been stored all the same: its tags are not given
+            // again.
+            tags: std::mem::take(&mut self.tags),
             body_bytes_max: self.body_bytes_max,
         };
-        let tag_first = step.tag_last;
         let mut answers = Vec::with_capacity(group.len());
-        for command in group {
-            answers.push(match command {
-                Command::Write { writes, .. } => Done::Written(
+        for job in group {
+            answers.push(match job {
+                Job::Write(writes) => Done::Written(
                     writes
                         .iter()
                         .map(|write| step.apply(write))
                         .collect::<Result<_, _>>()?,
                 ),
-                Command::Purge {
-                    before, items_max, ..
-                } => Done::Purged(
+                Job::Purge { before, items_max } => Done::Purged(
                     transaction
                         .prepare_cached(PURGE)?
                         .execute(params![before, items_max])?,
                 ),
             });
         }
-        let tag_last = step.tag_last;
-        if tag_last != tag_first {
-            transaction
-                .prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'etag'")?
-                .execute([tag_last])?;
-        }
+        let tags = step.tags;
         transaction.commit()?;
+        self.tags = tags;
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(answers)
     }
@@ -201,7 +197,7 @@ impl Writer {
 struct Step<'a> {
     transaction: &'a Transaction<'a>,
     /// Tags count through the whole store, so that none returns after a delete.
-    tag_last: i64,
+    tags: Range<i64>,
     body_bytes_max: usize,
 }
 
@@ -229,7 +225,7 @@ impl Step<'_> {
             Expect::Tag(_) => UPDATE,
             Expect::Any => UPSERT,
         };
-        let number = self.tag_last.saturating_add(1);
+        let number = self.tag()?;
         let due_at = content.due_at.map(wire::micros);
         let expires_at = content.expires_at.map(wire::micros);
         let collection = key.collection.as_str();
@@ -261,8 +257,21 @@ impl Step<'_> {
         if changed == 0 {
             return Ok(Err(refusal(key, expect)));
         }
-        self.tag_last = number;
+        self.tags.start = number.saturating_add(1);
         Ok(Ok(Written::Put(wire::tag(number)?)))
+    }
+
+    /// The next tag, which is given once something is written with it.
+    fn tag(&mut self) -> Result<i64, StoreError> {
+        if self.tags.is_empty() {
+            let last: i64 = self
+                .transaction
+                .prepare_cached(RESERVE)?
+                .query_row([TAGS_RESERVED], |row| row.get(0))?;
+            let end = last.saturating_add(1);
+            self.tags = end.saturating_sub(TAGS_RESERVED)..end;
+        }
+        Ok(self.tags.start)
     }
 
     fn delete(&self, key: &DocumentKey, expect: &Expect) -> Result<WriteResult, StoreError> {

@@ -1,5 +1,6 @@
 #![doc = include_str!("docs.md")]
 
+mod answer;
 mod config;
 mod engine;
 mod error;

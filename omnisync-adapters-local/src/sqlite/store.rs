@@ -5,14 +5,15 @@ use std::thread::{self, JoinHandle};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use omnisync_core::PortError;
 use omnisync_core::port::{
     Document, DocumentKey, Page, Query, StateStore, StateStoreCapability, Write, WriteResult,
 };
-use tokio::sync::{mpsc, oneshot};
+use omnisync_core::{ErrorKind, PortError};
+use tokio::sync::mpsc;
 
+use super::answer::{Done, Reply};
 use super::config::SqliteConfig;
-use super::engine::{Command, Writer};
+use super::engine::{Command, Job, Writer};
 use super::error::StoreError;
 use super::reader::{self, Readers};
 use super::turn::Turnstile;
@@ -68,6 +69,7 @@ impl SqliteStateStore {
             group_items_max: config.group_items_max,
             body_bytes_max: config.body_bytes_max,
             commits: Arc::clone(&commits),
+            tags: 0..0,
         };
         let writer = thread::Builder::new()
             .name("omnisync-sqlite".to_owned())
@@ -102,17 +104,17 @@ impl SqliteStateStore {
         before: DateTime<Utc>,
         items_max: usize,
     ) -> Result<usize, PortError> {
-        let (reply, answer) = oneshot::channel();
         let items_max = i64::try_from(items_max)
             .unwrap_or(i64::MAX)
             .min(PURGE_ITEMS_MAX);
-        self.send(Command::Purge {
+        let job = Job::Purge {
             before: wire::micros(before),
             items_max,
-            reply,
-        })
-        .await?;
-        answer.await.map_err(|_| self.ended())?
+        };
+        match self.ask(job).await? {
+            Done::Purged(items) => Ok(items),
+            Done::Written(_) => Err(self.confused()),
+        }
     }
 
     /// Lets the engine look through the whole file. Takes long on a large store.
@@ -137,15 +139,24 @@ impl SqliteStateStore {
         drop(commands);
         blocking::run(CLOSE, move || {
             writer.join().map_err(|_| {
-                PortError::new(omnisync_core::ErrorKind::Internal, CLOSE)
+                PortError::new(ErrorKind::Internal, CLOSE)
                     .with_detail(format!("the writer thread of {} panicked", path.display()))
             })
         })
         .await
     }
 
-    async fn send(&self, command: Command) -> Result<(), PortError> {
-        self.commands.send(command).await.map_err(|_| self.ended())
+    async fn ask(&self, job: Job) -> Result<Done, PortError> {
+        let (reply, answered) = Reply::channel();
+        let command = Command { job, reply };
+        let sent = self.commands.send(command).await;
+        sent.map_err(|_| self.ended())?;
+        answered.await.map_err(|_| self.ended())?
+    }
+
+    fn confused(&self) -> PortError {
+        debug_assert!(false, "an answer of another kind than the command");
+        PortError::new(ErrorKind::Internal, WRITE).with_detail(self.path.display().to_string())
     }
 
     fn ended(&self) -> PortError {
@@ -173,9 +184,10 @@ impl StateStore for SqliteStateStore {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
-        let (reply, answer) = oneshot::channel();
-        self.send(Command::Write { writes, reply }).await?;
-        answer.await.map_err(|_| self.ended())?
+        match self.ask(Job::Write(writes)).await? {
+            Done::Written(results) => Ok(results),
+            Done::Purged(_) => Err(self.confused()),
+        }
     }
 
     async fn query(&self, query: Query) -> Result<Page, PortError> {
