@@ -26,13 +26,17 @@ pub(crate) struct Contestant {
 impl Contestant {
     /// A subcommand of this program.
     pub(crate) fn own(name: &str, words: &[&str]) -> Result<Self, Error> {
-        let own = [own_path()?];
+        Ok(Self::program(name, own_path()?, words))
+    }
+
+    /// Another build of this program.
+    pub(crate) fn program(name: &str, program: String, words: &[&str]) -> Self {
         let words = words.iter().map(ToString::to_string);
-        Ok(Self {
+        Self {
             name: name.to_owned(),
-            command: own.into_iter().chain(words).collect(),
+            command: [program].into_iter().chain(words).collect(),
             package: None,
-        })
+        }
     }
 
     /// A peer whose script is `peers/NAME/run`; `None` where it is not installed.
@@ -55,12 +59,7 @@ impl Contestant {
                 });
             }
         }
-        let words = words.iter().map(ToString::to_string);
-        Ok(Some(Self {
-            name: name.to_owned(),
-            command: [script].into_iter().chain(words).collect(),
-            package: None,
-        }))
+        Ok(Some(Self::program(name, script, words)))
     }
 
     /// Says which package it writes.

@@ -39,6 +39,8 @@ pub(crate) enum Measure {
     M6,
     /// Cost of an order by how many there are
     M12,
+    /// What traces and validation cost
+    M13,
 }
 
 #[derive(Debug, Args)]
@@ -120,6 +122,7 @@ fn found(
             measures::restarts(inputs)?
         }
         Measure::M12 => measures::scale(inputs)?,
+        Measure::M13 => measures::safety(inputs)?,
     };
     for note in &findings.notes {
         show(measure, note, arguments.json)?;

@@ -1,8 +1,9 @@
 //! How long the batch flow takes to claim a thousand waiting orders: it finds them, opens a batch,
 //! claims order by order and seals. The package that it builds after that does not count.
 
+use std::fs::{self, OpenOptions};
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -17,6 +18,7 @@ use omnisync_core::port::{
     WriteResult,
 };
 use omnisync_testkit::fake::FakeErp;
+use tempfile::TempDir;
 
 use super::fill::DATABASE;
 use super::latency::Latencies;
@@ -36,13 +38,22 @@ pub(crate) struct ClaimArguments {
     /// Orders that are claimed at once
     #[arg(long, default_value = "1000")]
     orders: NonZero<usize>,
+    /// Work on a copy, so that the store can be used again
+    #[arg(long)]
+    copy: bool,
     /// Times that count, after one that does not
     #[arg(long, default_value_t = 7)]
     repetitions: usize,
 }
 
 pub(crate) fn run(arguments: &ClaimArguments) -> Result<Line, Error> {
-    let store = SqliteConfig::new(arguments.store.join(DATABASE))
+    let copy = if arguments.copy {
+        Some(copied(&arguments.store)?)
+    } else {
+        None
+    };
+    let folder = copy.as_ref().map_or(&*arguments.store, TempDir::path);
+    let store = SqliteConfig::new(folder.join(DATABASE))
         .open()
         .map_err(Error::store(WHO))?;
     let watched = Arc::new(Watched {
@@ -52,7 +63,7 @@ pub(crate) fn run(arguments: &ClaimArguments) -> Result<Line, Error> {
     let orders = arguments.orders.get();
     let pipeline = Pipeline::over(
         Arc::clone(&watched) as _,
-        &arguments.store.join("packages"),
+        &folder.join("packages"),
         Arc::new(FakeErp::default()),
         orders,
     )?;
@@ -84,6 +95,23 @@ pub(crate) fn run(arguments: &ClaimArguments) -> Result<Line, Error> {
         best_s: Some(seconds(1)),
         ..Line::default()
     })
+}
+
+/// The database in a folder beside its own, on disk, so that nothing is written back meanwhile.
+fn copied(store: &Path) -> Result<TempDir, Error> {
+    let failed = Error::file(store);
+    let folder = tempfile::tempdir_in(store.parent().unwrap_or(store)).map_err(&failed)?;
+    for suffix in ["", "-wal"] {
+        let name = format!("{DATABASE}{suffix}");
+        let original = store.join(&name);
+        if original.exists() {
+            let copy = folder.path().join(name);
+            fs::copy(original, &copy).map_err(&failed)?;
+            let file = OpenOptions::new().write(true).open(&copy);
+            file.and_then(|file| file.sync_all()).map_err(&failed)?;
+        }
+    }
+    Ok(folder)
 }
 
 /// A store that notes when a batch was sealed: from then on its orders are claimed.

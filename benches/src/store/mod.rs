@@ -11,6 +11,7 @@ mod latency;
 mod lifecycle;
 mod pipeline;
 mod reopen;
+mod safety;
 
 use clap::Subcommand;
 use tokio::runtime::Runtime;
@@ -34,6 +35,8 @@ pub(crate) enum StoreTask {
     Reopen(reopen::ReopenArguments),
     /// Read a file from end to end
     Scan(reopen::ScanArguments),
+    /// Lead orders through the flows in memory, with traces or without
+    Safety(safety::SafetyArguments),
     /// Kill a process at work, and look for lost and doubled orders
     Kills(kills::KillsArguments),
     /// Take orders in and deliver them, to be killed
@@ -49,6 +52,7 @@ pub(crate) fn run(task: &StoreTask) -> Result<(), Error> {
         StoreTask::Claim(arguments) => claim::run(arguments)?.print(),
         StoreTask::Reopen(arguments) => reopen::run(arguments)?.print(),
         StoreTask::Scan(arguments) => reopen::scan(arguments)?.print(),
+        StoreTask::Safety(arguments) => safety::run(arguments)?.print(),
         StoreTask::Kills(arguments) => kills::run(arguments)?.print(),
         StoreTask::Life(arguments) => kills::live(arguments),
     }

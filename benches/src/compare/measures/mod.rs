@@ -7,9 +7,11 @@ use crate::canonical;
 use crate::error::Error;
 
 mod packages;
+mod safety;
 mod stores;
 
 pub(super) use packages::{memory, memory_over_time, packages, same_bytes, scale};
+pub(super) use safety::safety;
 pub(super) use stores::{claims, ingest, kills, restarts};
 
 /// Seed of the canonical orders.

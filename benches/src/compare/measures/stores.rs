@@ -109,7 +109,7 @@ pub(in crate::compare) fn claims(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Error
 pub(in crate::compare) fn restarts(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Error> {
     let [_, many] = STORED;
     let store = filled(inputs, many)?;
-    let database = word(&inputs.work.join(&store).join("store.db"));
+    let database = word(&inputs.work.join(&store).join("state.db"));
     let scan = Contestant::own("sequential read", &["scan", &database])?;
     let reopen = Contestant::own("reopen", &["reopen", "--store", &store])?;
     let plan = Plan::new("m6", format!("{many} stored"), Figure::Time, scan)
