@@ -2,7 +2,7 @@
 
 use omnisync_core::PortError;
 use omnisync_core::port::WriteResult;
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 
 /// Answers that the writer gives itself. Every answer that it gives may wake a thread of the
@@ -24,7 +24,8 @@ pub(super) type Answer = Result<Done, PortError>;
 #[derive(Debug)]
 pub(super) struct Reply {
     answer: oneshot::Sender<Answer>,
-    /// The runtime that the caller runs on.
+    /// The runtime that the caller runs on, when it has threads of its own: any other may be
+    /// entered without ever being driven.
     runtime: Option<Handle>,
 }
 
@@ -32,7 +33,9 @@ impl Reply {
     /// A place for an answer, and where the caller waits for it.
     pub(super) fn channel() -> (Self, oneshot::Receiver<Answer>) {
         let (answer, answered) = oneshot::channel();
-        let runtime = Handle::try_current().ok();
+        let runtime = Handle::try_current()
+            .ok()
+            .filter(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
         (Self { answer, runtime }, answered)
     }
 
@@ -73,5 +76,36 @@ impl Drop for Rest {
         for (reply, answer) in self.0.drain(..) {
             reply.give(answer);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::{Builder, Runtime};
+
+    use super::*;
+
+    /// Gives answers to callers that were on `runtime` when they asked.
+    fn check(runtime: &Runtime) {
+        let entered = runtime.enter();
+        let (replies, answered): (Vec<_>, Vec<_>) = (0..100).map(|_| Reply::channel()).unzip();
+        drop(entered);
+        let answers = (0..100).map(|number| Ok(Done::Purged(number)));
+        give_all(replies.into_iter().zip(answers).collect());
+        for (number, answered) in answered.into_iter().enumerate() {
+            let answer = answered.blocking_recv().unwrap().unwrap();
+            assert!(matches!(answer, Done::Purged(found) if found == number));
+        }
+    }
+
+    #[test]
+    fn each_caller_gets_its_own_answer_whether_or_not_its_runtime_is_driven() {
+        check(
+            &Builder::new_multi_thread()
+                .worker_threads(1)
+                .build()
+                .unwrap(),
+        );
+        check(&Builder::new_current_thread().build().unwrap());
     }
 }
