@@ -79,9 +79,13 @@ pub(crate) fn run(arguments: &SafetyArguments) -> Result<Line, Error> {
             })?
         }
         Job::Validation => {
-            let mut orders = Vec::with_capacity(entries.len());
-            for entry in &entries {
-                let event = CloudEvent::from_json(entry.bytes()).map_err(Error::store(WHO))?;
+            let events = entries
+                .iter()
+                .map(|entry| CloudEvent::from_json(entry.bytes()))
+                .collect::<Result<Vec<_>, _>>()
+                .map_err(Error::store(WHO))?;
+            let mut orders = Vec::with_capacity(events.len());
+            for event in &events {
                 let text = event.data().as_json().unwrap_or_default();
                 let order = json::parse(text.as_bytes(), &Limits::default());
                 orders.push(order.map_err(Error::store(WHO))?);

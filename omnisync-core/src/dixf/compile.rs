@@ -34,7 +34,8 @@ pub(super) struct CompiledEntity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CompiledColumn {
     pub(super) column: Column,
-    /// What stands before the value in a JSON row: indentation, quoted name and colon.
+    /// What stands before the value in a JSON row: the end of the line before, indentation, quoted
+    /// name and colon.
     pub(super) json_prefix: Vec<u8>,
     pub(super) is_number: bool,
 }
@@ -142,7 +143,8 @@ fn compile_entity(
     }
     let columns = std::mem::take(&mut map.columns)
         .into_iter()
-        .map(|column| compile_column(&entity, column))
+        .enumerate()
+        .map(|(index, column)| compile_column(&entity, column, index == 0))
         .collect::<Result<_, _>>()?;
     Ok(CompiledEntity { map, columns })
 }
@@ -177,7 +179,11 @@ fn check_columns(
     Ok(())
 }
 
-fn compile_column(entity: &str, column: Column) -> Result<CompiledColumn, FieldMapError> {
+fn compile_column(
+    entity: &str,
+    column: Column,
+    is_first: bool,
+) -> Result<CompiledColumn, FieldMapError> {
     let place = || (entity.to_owned(), column.name.clone());
     let Some(kind) = kind_of(&column.source, 0) else {
         let (entity, column) = place();
@@ -188,7 +194,7 @@ fn compile_column(entity: &str, column: Column) -> Result<CompiledColumn, FieldM
         return Err(FieldMapError::Format { entity, column });
     }
     Ok(CompiledColumn {
-        json_prefix: json_net::member_prefix(&column.name),
+        json_prefix: json_net::member_prefix(&column.name, is_first),
         is_number: kind == Kind::Number && column.default.is_none(),
         column,
     })

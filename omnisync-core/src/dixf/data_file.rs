@@ -110,10 +110,7 @@ fn push_json<'f>(
     out: &mut Vec<u8>,
 ) {
     out.extend_from_slice(if is_first { b"\n  {\n" } else { b",\n  {\n" });
-    for (index, (column, field)) in entity.columns.iter().zip(fields).enumerate() {
-        if index > 0 {
-            out.extend_from_slice(b",\n");
-        }
+    for (column, field) in entity.columns.iter().zip(fields) {
         out.extend_from_slice(&column.json_prefix);
         match field {
             None => out.extend_from_slice(b"null"),

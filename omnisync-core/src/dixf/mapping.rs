@@ -223,7 +223,12 @@ fn map_field(
     let value = context.value(&column.source)?;
     let mut is_absent = value == Value::Absent;
     context.write(value, &column.format, out)?;
-    let is_blank = |out: &String| out.get(start..).is_none_or(|text| text.trim().is_empty());
+    let is_blank = |out: &String| {
+        // Nearly always the first character tells.
+        let is_plain = |byte: &u8| byte.is_ascii_graphic();
+        let text = out.get(start..).unwrap_or_default();
+        !text.as_bytes().first().is_some_and(is_plain) && text.trim().is_empty()
+    };
     if is_blank(out) {
         if let Some(default) = &column.default {
             out.truncate(start);

@@ -15,7 +15,9 @@ const ORDERS: &str = "10000";
 pub(in crate::compare) fn safety(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Error> {
     let input = word(&inputs.orders(100_000)?);
     let work = word(inputs.work);
-    let common = ["safety", "--input", &input, "--work", &work, "--orders", ORDERS];
+    let common = [
+        "safety", "--input", &input, "--work", &work, "--orders", ORDERS,
+    ];
     let job = |words: &[&'static str]| -> Vec<&str> { [common.as_slice(), words].concat() };
     let flows = job(&["--job", "flows"]);
     let untraced = word(&untraced(inputs)?);
