@@ -46,6 +46,10 @@ pub struct SqliteConfig {
     /// Largest body of a document, in bytes. Default 16,777,216 (16 MiB).
     #[serde(default = "defaults::body_bytes_max")]
     pub body_bytes_max: usize,
+    /// Bodies of at least so many bytes are kept compressed, where that makes them smaller; shorter
+    /// ones stay readable text. Default 512. It says how bodies are written; any are read.
+    #[serde(default = "defaults::compress_bytes_min")]
+    pub compress_bytes_min: usize,
     /// Largest size of the database file, in bytes; writes beyond it give `Exhausted`. Default
     /// none.
     #[serde(default)]
@@ -74,6 +78,9 @@ mod defaults {
     pub(super) const fn body_bytes_max() -> usize {
         16 * 1_024 * 1_024
     }
+    pub(super) const fn compress_bytes_min() -> usize {
+        512
+    }
 }
 
 impl SqliteConfig {
@@ -91,6 +98,7 @@ impl SqliteConfig {
             queue_commands_max: defaults::queue_commands_max(),
             readers_max: defaults::readers_max(),
             body_bytes_max: defaults::body_bytes_max(),
+            compress_bytes_min: defaults::compress_bytes_min(),
             file_bytes_max: None,
         }
     }
@@ -141,6 +149,13 @@ impl SqliteConfig {
     #[must_use]
     pub fn with_body_bytes_max(mut self, bytes: usize) -> Self {
         self.body_bytes_max = bytes;
+        self
+    }
+
+    /// Sets [`Self::compress_bytes_min`].
+    #[must_use]
+    pub fn with_compress_bytes_min(mut self, bytes: usize) -> Self {
+        self.compress_bytes_min = bytes;
         self
     }
 

@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use omnisync_core::port::{Action, Content, DocumentKey, Expect, Write, WriteResult, Written};
 use omnisync_core::{ErrorKind, PortError};
-use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ToSql, Transaction, TransactionBehavior, params};
 use tokio::sync::mpsc;
 
 use super::answer::{self, Answer, Done, Reply};
+use super::body::Packed;
 use super::error::StoreError;
 use super::turn::{self, Turnstile};
 use super::wire;
@@ -61,9 +62,29 @@ pub(super) struct Command {
 #[derive(Debug)]
 pub(super) enum Job {
     /// Conditional writes.
-    Write(Vec<Write>),
+    Write(Vec<Item>),
     /// Removal of up to `items_max` documents that expired at or before `before`.
     Purge { before: i64, items_max: i64 },
+}
+
+/// A write and its body as the database keeps it, where that is not text.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) write: Write,
+    pub(super) packed: Option<Packed>,
+}
+
+impl Item {
+    /// Bodies of at least `compress_bytes_min` are compressed, if that makes them smaller.
+    pub(super) fn new(write: Write, compress_bytes_min: usize) -> Self {
+        let packed = match &write.action {
+            Action::Put(content) if content.body.get().len() >= compress_bytes_min => {
+                Packed::new(content.body.get())
+            }
+            Action::Put(_) | Action::Delete => None,
+        };
+        Self { write, packed }
+    }
 }
 
 impl Command {
@@ -175,7 +196,7 @@ impl Writer {
                 Job::Write(writes) => Done::Written(
                     writes
                         .iter()
-                        .map(|write| step.apply(write))
+                        .map(|item| step.apply(item))
                         .collect::<Result<_, _>>()?,
                 ),
                 Job::Purge { before, items_max } => Done::Purged(
@@ -203,9 +224,10 @@ struct Step<'a> {
 
 impl Step<'_> {
     /// The outer error ends the transaction; the inner one is the fate of this item alone.
-    fn apply(&mut self, write: &Write) -> Result<WriteResult, StoreError> {
+    fn apply(&mut self, item: &Item) -> Result<WriteResult, StoreError> {
+        let Item { write, packed } = item;
         match &write.action {
-            Action::Put(content) => self.put(&write.key, &write.expect, content),
+            Action::Put(content) => self.put(&write.key, &write.expect, content, packed.as_ref()),
             Action::Delete => self.delete(&write.key, &write.expect),
         }
     }
@@ -215,11 +237,16 @@ impl Step<'_> {
         key: &DocumentKey,
         expect: &Expect,
         content: &Content,
+        packed: Option<&Packed>,
     ) -> Result<WriteResult, StoreError> {
-        let body = content.body.get();
-        if body.len() > self.body_bytes_max {
-            return Ok(Err(self.too_large(key, body.len())));
+        let text = content.body.get();
+        if text.len() > self.body_bytes_max {
+            return Ok(Err(self.too_large(key, text.len())));
         }
+        let body: &dyn ToSql = match packed {
+            Some(packed) => packed,
+            None => &text,
+        };
         let sql = match expect {
             Expect::Absent => INSERT,
             Expect::Tag(_) => UPDATE,

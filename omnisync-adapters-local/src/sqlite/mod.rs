@@ -1,6 +1,7 @@
 #![doc = include_str!("docs.md")]
 
 mod answer;
+mod body;
 mod config;
 mod engine;
 mod error;

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::answer::{Done, Reply};
 use super::config::SqliteConfig;
-use super::engine::{Command, Job, Writer};
+use super::engine::{Command, Item, Job, Writer};
 use super::error::StoreError;
 use super::reader::{self, Readers};
 use super::turn::Turnstile;
@@ -46,6 +46,7 @@ pub struct SqliteStateStore {
     commands: mpsc::Sender<Command>,
     readers: Arc<Readers>,
     commits: Arc<AtomicU64>,
+    compress_bytes_min: usize,
     writer: JoinHandle<()>,
 }
 
@@ -85,6 +86,7 @@ impl SqliteStateStore {
                 config.readers_max,
             )),
             commits,
+            compress_bytes_min: config.compress_bytes_min,
             writer,
         })
     }
@@ -184,7 +186,10 @@ impl StateStore for SqliteStateStore {
         if writes.is_empty() {
             return Ok(Vec::new());
         }
-        match self.ask(Job::Write(writes)).await? {
+        let items = writes
+            .into_iter()
+            .map(|write| Item::new(write, self.compress_bytes_min));
+        match self.ask(Job::Write(items.collect())).await? {
             Done::Written(results) => Ok(results),
             Done::Purged(_) => Err(self.confused()),
         }

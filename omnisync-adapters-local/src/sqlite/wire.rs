@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use omnisync_core::id::{ETag, Sha256};
 use omnisync_core::port::{Collection, Document, DocumentKey, Query};
 use rusqlite::Row;
-use serde_json::value::RawValue;
 
+use super::body;
 use super::error::StoreError;
 
 /// Columns that [`document`] reads, in its order; `body` comes last and only when asked for.
@@ -67,8 +67,7 @@ pub(super) fn document(
     let due_at = instant(row.get(2)?)?;
     let expires_at = instant(row.get(3)?)?;
     let body = if bodies {
-        let text: String = row.get(5)?;
-        Some(RawValue::from_string(text).map_err(|_| wrong("a body that is not JSON"))?)
+        Some(body::unpack(row.get_ref(5)?).map_err(wrong)?)
     } else {
         None
     };

@@ -301,3 +301,45 @@ fn the_store_works_without_a_tokio_runtime() {
         assert!(store.get_one(&key("A")).await.unwrap().is_some());
     });
 }
+
+#[tokio::test]
+async fn bodies_are_read_however_they_were_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let long = |id: &str| {
+        let mut write = create(id);
+        if let Action::Put(content) = &mut write.action {
+            let text = format!("{{\"lines\":\"{}\"}}", "0123456789".repeat(100));
+            content.body = RawValue::from_string(text).unwrap();
+        }
+        write
+    };
+    for (id, bytes_min) in [("text", usize::MAX), ("packed", 512)] {
+        let store = config(&folder).with_compress_bytes_min(bytes_min).open();
+        store.unwrap().write_one(long(id)).await.unwrap();
+    }
+
+    let store = config(&folder).open().unwrap();
+    let found = store.get(&[key("text"), key("packed")]).await.unwrap();
+    let found: [_; 2] = found.try_into().unwrap();
+    let bodies = found.map(|document| document.unwrap().body.unwrap());
+    assert_eq!(bodies[0].get(), bodies[1].get());
+    store.close().await.unwrap();
+
+    let raw = Connection::open(folder.path().join("state.db")).unwrap();
+    let bytes = |id: &str| {
+        let sql = "SELECT length(body) FROM documents WHERE id = ?1";
+        raw.query_row(sql, [id], |row| row.get::<_, i64>(0))
+            .unwrap()
+    };
+    assert!(bytes("packed") * 4 < bytes("text"));
+    raw.execute(
+        "UPDATE documents SET body = x'0100' WHERE id = 'packed'",
+        [],
+    )
+    .unwrap();
+    drop(raw);
+    let store = config(&folder).open().unwrap();
+    let error = store.get(&[key("packed")]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error}");
+    assert!(store.get(&[key("text")]).await.unwrap()[0].is_some());
+}

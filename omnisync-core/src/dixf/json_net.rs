@@ -56,7 +56,9 @@ fn push_escape(c: char, out: &mut Vec<u8>) {
 /// What stands before the value of a member of a row: what ends the member before, indentation,
 /// quoted name and colon.
 pub(super) fn member_prefix(name: &str, is_first: bool) -> Vec<u8> {
-    let mut prefix = if is_first { "    " } else { ",\n    " }.as_bytes().to_vec();
+    let mut prefix = if is_first { "    " } else { ",\n    " }
+        .as_bytes()
+        .to_vec();
     push_string(name, &mut prefix);
     prefix.extend_from_slice(b": ");
     prefix

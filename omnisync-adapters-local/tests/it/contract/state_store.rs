@@ -66,6 +66,7 @@ mod smallest_settings {
                 .with_queue_commands_max(1)
                 .with_readers_max(1)
                 .with_body_bytes_max(4_096)
+                .with_compress_bytes_min(0)
         }),
         run = block_on,
     );
