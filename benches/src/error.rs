@@ -1,6 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use omnisync_testkit::sim::Counterexample;
 use thiserror::Error;
 
 pub(crate) type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -51,6 +52,9 @@ pub(crate) enum Error {
          rounds: something else uses the machine"
     )]
     Drift { of: String },
+
+    #[error("a promise was broken")]
+    Simulation(#[source] Box<Counterexample>),
 
     #[error("nothing was run: give at least one round")]
     NoRounds,

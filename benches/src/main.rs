@@ -18,6 +18,7 @@ use clap::{Parser, Subcommand};
 use crate::compare::CompareArguments;
 use crate::error::Error;
 use crate::package::PackageArguments;
+use crate::simulate::SimulateArguments;
 use crate::store::StoreTask;
 use crate::work::WorkArguments;
 
@@ -27,6 +28,7 @@ mod error;
 mod line;
 mod package;
 mod samples;
+mod simulate;
 mod stopwatch;
 mod store;
 mod usage;
@@ -76,6 +78,8 @@ enum Task {
     },
     /// Do a fixed workload once, for a counter of instructions
     Work(WorkArguments),
+    /// Run the simulator
+    Simulate(SimulateArguments),
     /// Run ours and every peer in rotated order, and report ratios
     Compare(CompareArguments),
     #[command(flatten)]
@@ -100,6 +104,7 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Verify { input, package } => package::rows::verify(&input, &package),
         Task::Measure { command } => usage::run(&command),
         Task::Work(arguments) => work::run(&arguments),
+        Task::Simulate(arguments) => simulate::run(&arguments)?.print(),
         Task::Compare(arguments) => compare::run(&arguments),
         Task::Store(task) => store::run(&task),
     }

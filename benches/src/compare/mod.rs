@@ -37,6 +37,8 @@ pub(crate) enum Measure {
     M5,
     /// Restarts and kills
     M6,
+    /// Speed of the simulator
+    M11,
     /// Cost of an order by how many there are
     M12,
     /// What traces and validation cost
@@ -113,6 +115,7 @@ fn found(
         }
         Measure::M3 => {
             findings.notes.push(measures::same_bytes(inputs)?);
+            findings.notes.push(measures::any_arrival(inputs)?);
             Vec::new()
         }
         Measure::M4 => measures::ingest(inputs)?,
@@ -120,6 +123,10 @@ fn found(
         Measure::M6 => {
             findings.notes.push(measures::kills(inputs)?);
             measures::restarts(inputs)?
+        }
+        Measure::M11 => {
+            findings.notes.push(measures::simulation()?);
+            Vec::new()
         }
         Measure::M12 => measures::scale(inputs)?,
         Measure::M13 => measures::safety(inputs)?,

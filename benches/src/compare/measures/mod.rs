@@ -8,10 +8,12 @@ use crate::error::Error;
 
 mod packages;
 mod safety;
+mod simulation;
 mod stores;
 
-pub(super) use packages::{memory, memory_over_time, packages, same_bytes, scale};
+pub(super) use packages::{any_arrival, memory, memory_over_time, packages, same_bytes, scale};
 pub(super) use safety::safety;
+pub(super) use simulation::simulation;
 pub(super) use stores::{claims, ingest, kills, restarts};
 
 /// Seed of the canonical orders.

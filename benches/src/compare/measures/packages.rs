@@ -115,6 +115,9 @@ pub(in crate::compare) fn memory_over_time(inputs: &Inputs<'_>) -> Result<Vec<Sa
     Ok(samples)
 }
 
+/// Orders that arrive in other orders.
+const ARRIVING: &str = "5000";
+
 /// Fails unless orders make the same package with any number of threads, and whether they are in
 /// memory or come as they are read.
 pub(in crate::compare) fn same_bytes(inputs: &Inputs<'_>) -> Result<String, Error> {
@@ -145,5 +148,27 @@ pub(in crate::compare) fn same_bytes(inputs: &Inputs<'_>) -> Result<String, Erro
     Ok(format!(
         "{} orders make the package {sha} with 1, 2 and 5 threads, streamed or not",
         inputs.orders
+    ))
+}
+
+/// Fails unless orders make the same package through the flows, however they arrive.
+pub(in crate::compare) fn any_arrival(inputs: &Inputs<'_>) -> Result<String, Error> {
+    let input = word(&inputs.orders(100_000)?);
+    let work = word(inputs.work);
+    let common = ["lifecycle", "--input", &input, "--work", &work];
+    let life = ["--with", OURS, "--orders", ARRIVING];
+    let mut first: Option<String> = None;
+    for shuffle in [[].as_slice(), &["--shuffle", "7"], &["--shuffle", "8"]] {
+        let words = [common.as_slice(), &life, shuffle].concat();
+        let sha = Contestant::own(OURS, &words)?.run()?.sha;
+        if first.get_or_insert_with(|| sha.clone()) != &sha {
+            return Err(Error::OtherBytes {
+                command: words.join(" "),
+            });
+        }
+    }
+    let sha = first.unwrap_or_default();
+    Ok(format!(
+        "{ARRIVING} orders make the package {sha} through the flows, in three orders of arrival"
     ))
 }

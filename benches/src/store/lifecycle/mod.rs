@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use omnisync_testkit::rng::SplitMix64;
 
 use super::folder::emptied;
 use super::input;
@@ -27,6 +28,9 @@ pub(crate) struct LifecycleArguments {
     /// Take the first orders of the input only
     #[arg(long)]
     orders: Option<usize>,
+    /// Let the orders arrive in another order
+    #[arg(long)]
+    shuffle: Option<u64>,
     /// Of `sqlite`: changes of state that share a transaction
     #[arg(long, default_value = "1")]
     rows_per_transaction: NonZero<usize>,
@@ -45,10 +49,16 @@ struct Lived {
     /// Before the clock starts: taking in.
     ingest: Duration,
     wall: Duration,
+    /// Hash of the packages, in the order of their names.
+    sha: String,
 }
 
 pub(crate) fn run(arguments: &LifecycleArguments) -> Result<Line, Error> {
-    let entries = input::read(&arguments.input, arguments.orders)?;
+    let mut entries = input::read(&arguments.input, arguments.orders)?;
+    if let Some(seed) = arguments.shuffle {
+        let mut rng = SplitMix64::new(seed);
+        entries.sort_by_cached_key(|_| rng.below(u32::MAX));
+    }
     let rows = arguments.rows_per_transaction.get();
     let (peer, lived) = match arguments.with {
         With::Omnisync => {
@@ -68,6 +78,7 @@ pub(crate) fn run(arguments: &LifecycleArguments) -> Result<Line, Error> {
         n: u64::try_from(entries.len()).ok(),
         wall_s: lived.wall.as_secs_f64(),
         counts: [("ingest_ms".to_owned(), ingest_ms)].into(),
+        sha: lived.sha,
         ..Line::default()
     })
 }

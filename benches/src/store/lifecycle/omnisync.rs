@@ -1,10 +1,12 @@
 //! The shipped flows over the state store on SQLite, with an ERP in memory that opens every
 //! package and imports it.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use omnisync_adapters_local::SqliteConfig;
+use omnisync_core::id::Sha256;
 use omnisync_core::order::StateName;
 use omnisync_core::policy::BatchPolicy;
 use omnisync_testkit::fake::FakeErp;
@@ -47,6 +49,22 @@ pub(super) fn run(entries: &[Entry], folder: &Path) -> Result<Lived, Error> {
             );
             return Err(Error::Mismatch(text));
         }
-        Ok(Lived { ingest, wall })
+        let sha = hash(&packages)?;
+        Ok(Lived { ingest, wall, sha })
     })
+}
+
+/// Hash of the staged packages, in the order of their names.
+fn hash(folder: &Path) -> Result<String, Error> {
+    let failed = Error::file(folder);
+    let mut packages: Vec<PathBuf> = fs::read_dir(folder)
+        .and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect())
+        .map_err(&failed)?;
+    packages.retain(|path| path.extension().is_some_and(|extension| extension == "zip"));
+    packages.sort();
+    let mut all = Vec::new();
+    for package in packages {
+        all.extend(fs::read(package).map_err(&failed)?);
+    }
+    Ok(Sha256::of(&all).to_string())
 }

@@ -42,7 +42,11 @@ pub(super) fn run(entries: &[Entry], folder: &Path, rows: usize) -> Result<Lived
         let text = format!("{WHO}: {delivered} of {} orders arrived", entries.len());
         return Err(Error::Mismatch(text));
     }
-    Ok(Lived { ingest, wall })
+    Ok(Lived {
+        ingest,
+        wall,
+        sha: String::new(),
+    })
 }
 
 fn open(path: &Path) -> rusqlite::Result<Connection> {
