@@ -186,7 +186,7 @@ fn curves(measure: &str, record: &Record) -> Vec<Curve> {
             points: samples.points.clone(),
         });
         curves.push(Curve {
-            title: format!("{measure}: memory while packing"),
+            title: format!("{measure}: memory while packing, jobs of some repeated"),
             x: Axis {
                 label: "seconds".to_owned(),
                 log: false,

@@ -1,5 +1,7 @@
 //! Stores: taking in, claims, the life of orders, restarts and kills.
 
+use std::path::Path;
+
 use super::{Inputs, word};
 use crate::compare::contestant::Contestant;
 use crate::compare::plan::{Bound, Figure, Plan};
@@ -7,7 +9,7 @@ use crate::error::Error;
 
 const OURS: &str = "omnisync";
 /// How many wait for their acknowledgement at once, and the orders that they bring in.
-const PRODUCERS: [(u32, u32); 3] = [(1, 1_000), (32, 10_000), (500, 50_000)];
+const PRODUCERS: [(u32, u32); 3] = [(1, 4_000), (32, 20_000), (500, 50_000)];
 /// Stores whose claims and restarts are compared.
 const STORED: [u32; 2] = [10_000, 1_000_000];
 
@@ -81,7 +83,7 @@ pub(in crate::compare) fn claims(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Error
     };
     let [few, many] = STORED;
     let claims = Plan::new("m5", "claim of 1000 orders", Figure::Time, claim(few)?)
-        .with_rounds(3)
+        .with_rounds(5)
         .with(claim(many)?, Some(Bound::AtMost(1.2)));
     let orders = "5000";
     let input = word(&inputs.orders(100_000)?);
@@ -109,7 +111,7 @@ pub(in crate::compare) fn claims(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Error
 pub(in crate::compare) fn restarts(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Error> {
     let [_, many] = STORED;
     let store = filled(inputs, many)?;
-    let database = word(&inputs.work.join(&store).join("state.db"));
+    let database = word(&Path::new(&store).join("state.db"));
     let scan = Contestant::own("sequential read", &["scan", &database])?;
     let reopen = Contestant::own("reopen", &["reopen", "--store", &store])?;
     let plan = Plan::new("m6", format!("{many} stored"), Figure::Time, scan)
@@ -120,11 +122,8 @@ pub(in crate::compare) fn restarts(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Err
 
 /// Kills a process at work, and says what was found.
 pub(in crate::compare) fn kills(inputs: &Inputs<'_>) -> Result<String, Error> {
-    let input = word(&inputs.orders(100_000)?);
-    let work = word(inputs.work);
-    let words = [
-        "kills", "--count", "200", "--input", &input, "--work", &work,
-    ];
+    let work = word(&inputs.work.join("kills"));
+    let words = ["kills", "--count", "200", "--work", &work];
     let line = Contestant::own("kills", &words)?.run()?;
     let counts: Vec<String> = line
         .counts
