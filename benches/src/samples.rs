@@ -10,6 +10,8 @@ use crate::error::Error;
 
 /// Between two looks at a process.
 const PAUSE: Duration = Duration::from_millis(50);
+/// Looks that are kept, as many as a picture shows.
+const POINTS_MAX: usize = 200;
 
 /// Memory of a process, look by look.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -56,8 +58,11 @@ impl Samples {
                 output: outcome.to_string(),
             });
         }
-        let name = name.to_owned();
-        Ok(Self { name, points })
+        let every = points.len().div_ceil(POINTS_MAX).max(1);
+        Ok(Self {
+            name: name.to_owned(),
+            points: points.into_iter().step_by(every).collect(),
+        })
     }
 }
 

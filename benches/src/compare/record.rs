@@ -66,8 +66,7 @@ pub(super) fn keep(measure: &str, command: String, findings: &Findings) -> Resul
         memory: findings.memory.clone(),
         notes: findings.notes.clone(),
     };
-    let mut text =
-        serde_json::to_string_pretty(&record).map_err(|error| Error::Print(error.into()))?;
+    let mut text = serde_json::to_string(&record).map_err(|error| Error::Print(error.into()))?;
     text.push('\n');
     write(&file(measure, "json"), &text)
 }
