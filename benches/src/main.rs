@@ -31,6 +31,7 @@ mod samples;
 mod simulate;
 mod stopwatch;
 mod store;
+mod throttle;
 mod usage;
 mod work;
 
@@ -78,6 +79,8 @@ enum Task {
     },
     /// Do a fixed workload once, for a counter of instructions
     Work(WorkArguments),
+    /// Ask a peer with a hidden limit for as much as it takes, in virtual time
+    Throttle,
     /// Run the simulator
     Simulate(SimulateArguments),
     /// Run ours and every peer in rotated order, and report ratios
@@ -104,6 +107,7 @@ fn run(task: Task) -> Result<(), Error> {
         Task::Verify { input, package } => package::rows::verify(&input, &package),
         Task::Measure { command } => usage::run(&command),
         Task::Work(arguments) => work::run(&arguments),
+        Task::Throttle => throttle::run().print(),
         Task::Simulate(arguments) => simulate::run(&arguments)?.print(),
         Task::Compare(arguments) => compare::run(&arguments),
         Task::Store(task) => store::run(&task),

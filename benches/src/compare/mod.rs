@@ -37,6 +37,8 @@ pub(crate) enum Measure {
     M5,
     /// Restarts and kills
     M6,
+    /// What a hidden limit lets through
+    M9,
     /// Speed of the simulator
     M11,
     /// Cost of an order by how many there are
@@ -123,6 +125,10 @@ fn found(
         Measure::M6 => {
             findings.notes.push(measures::kills(inputs)?);
             measures::restarts(inputs)?
+        }
+        Measure::M9 => {
+            findings.notes = measures::goodput()?;
+            Vec::new()
         }
         Measure::M11 => {
             findings.notes.push(measures::simulation()?);

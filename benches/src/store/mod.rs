@@ -10,6 +10,7 @@ mod kills;
 mod latency;
 mod lifecycle;
 mod pipeline;
+mod plain_sqlite;
 mod reopen;
 mod safety;
 

@@ -4,8 +4,10 @@ mod batching;
 mod breaker;
 mod retention;
 mod retry;
+mod throttle;
 
 pub use batching::{Backlog, BatchPolicy, Schedule, ScheduleError, Trigger};
 pub use breaker::{Breaker, BreakerPolicy};
 pub use retention::RetentionPolicy;
 pub use retry::RetryPolicy;
+pub use throttle::{Refused, Throttle, ThrottlePolicy, Turn};

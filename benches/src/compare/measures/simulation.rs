@@ -1,4 +1,4 @@
-//! The speed of the simulator.
+//! Measures in virtual time: the speed of the simulator, and what a throttle gets through.
 
 use crate::compare::contestant::Contestant;
 use crate::error::Error;
@@ -20,4 +20,21 @@ pub(in crate::compare) fn simulation() -> Result<String, Error> {
         a_second("faults"),
         a_second("simulated seconds")
     ))
+}
+
+/// Asks a peer with a hidden limit in several ways, and says what came of each.
+pub(in crate::compare) fn goodput() -> Result<Vec<String>, Error> {
+    let line = Contestant::own("throttle", &["throttle"])?.run()?;
+    let mut notes: Vec<(String, Vec<String>)> = Vec::new();
+    for (name, count) in &line.counts {
+        let (client, what) = name.split_once(", ").unwrap_or((name, ""));
+        let finding = format!("{count} {what}");
+        match notes.last_mut() {
+            Some((last, findings)) if last == client => findings.push(finding),
+            _ => notes.push((client.to_owned(), vec![finding])),
+        }
+    }
+    let told =
+        |(client, findings): (String, Vec<String>)| format!("{client}: {}", findings.join(", "));
+    Ok(notes.into_iter().map(told).collect())
 }

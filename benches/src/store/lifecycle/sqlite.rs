@@ -6,6 +6,7 @@ use std::path::Path;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::super::input::Entry;
+use super::super::plain_sqlite;
 use super::Lived;
 use crate::error::Error;
 use crate::stopwatch;
@@ -18,10 +19,13 @@ const FILL_ROWS: usize = 500;
 
 pub(super) fn run(entries: &[Entry], folder: &Path, rows: usize) -> Result<Lived, Error> {
     let failed = Error::store(WHO);
-    let mut connection = open(&folder.join("orders.db")).map_err(failed)?;
+    let mut connection = plain_sqlite::open(&folder.join("orders.db")).map_err(failed)?;
+    connection
+        .execute_batch("CREATE INDEX orders_status ON orders (status)")
+        .map_err(failed)?;
     let start = stopwatch::start();
     for group in entries.chunks(FILL_ROWS) {
-        insert(&mut connection, group).map_err(failed)?;
+        plain_sqlite::insert(&mut connection, group).map_err(failed)?;
     }
     let ingest = start.elapsed();
     let start = stopwatch::start();
@@ -47,28 +51,6 @@ pub(super) fn run(entries: &[Entry], folder: &Path, rows: usize) -> Result<Lived
         wall,
         sha: String::new(),
     })
-}
-
-fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
-    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.execute_batch(
-        "CREATE TABLE orders (id TEXT PRIMARY KEY, status TEXT, body BLOB); \
-         CREATE INDEX orders_status ON orders (status)",
-    )?;
-    Ok(connection)
-}
-
-fn insert(connection: &mut Connection, group: &[Entry]) -> rusqlite::Result<()> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let mut statement =
-        transaction.prepare_cached("INSERT INTO orders VALUES (?1, 'Pending', ?2)")?;
-    for entry in group {
-        statement.execute((&entry.id, entry.bytes()))?;
-    }
-    drop(statement);
-    transaction.commit()
 }
 
 fn advance(

@@ -1,0 +1,371 @@
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
+
+/// How a [`Throttle`] feels its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ThrottlePolicy {
+    /// The sliding window that the peer counts requests in, in milliseconds. Default 300,000, that
+    /// of Dataverse and Finance & Operations.
+    pub window_ms: u32,
+    /// Requests of a window that are tried before anything is known. Default 3,000.
+    pub requests_start: u32,
+    /// Requests on their way at once that are tried before anything is known. Default 40.
+    pub concurrent_start: u32,
+    /// How long a limit that was met is believed before more is tried, in milliseconds. Default
+    /// 20,000.
+    pub hold_ms: u32,
+    /// Pause after a refusal that names none, in milliseconds. Default 1,000.
+    pub pause_ms: u32,
+}
+
+impl Default for ThrottlePolicy {
+    fn default() -> Self {
+        Self {
+            window_ms: 300_000,
+            requests_start: 3_000,
+            concurrent_start: 40,
+            hold_ms: 20_000,
+            pause_ms: 1_000,
+        }
+    }
+}
+
+/// Why a peer refused a request for the time being.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// Too many requests in its window.
+    Requests,
+    /// Too many requests at once.
+    Concurrency,
+}
+
+/// Whether a request may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Now, and it counts from now on: say how it ended.
+    Now,
+    /// Not before this moment: ask again then.
+    At(DateTime<Utc>),
+    /// Not before one that is on its way has ended.
+    AfterAnother,
+}
+
+/// Learns how many requests a peer takes, from its refusals alone.
+///
+/// A peer that counts in a sliding window answers late: whoever only slows down and speeds up meets
+/// the limit a window after having caused it, and swings. So this counts as the peer does. What was
+/// in the window when a request was refused is the limit; requests are spread over the window, and
+/// after a while a little more is tried, then more and more, until the next refusal. Requests at
+/// once are halved on a refusal and grow by one a round.
+///
+/// Pure: the moment is an argument. Share one between everything that talks to the same
+/// environment.
+///
+/// ```
+/// use chrono::{DateTime, TimeDelta};
+/// use omnisync_core::policy::{Refused, Throttle, ThrottlePolicy, Turn};
+///
+/// let now = DateTime::UNIX_EPOCH;
+/// let mut throttle = Throttle::new(ThrottlePolicy::default());
+/// assert_eq!(throttle.ask(now), Turn::Now);
+/// throttle.refused(now, Refused::Requests, Some(std::time::Duration::from_secs(7)));
+/// assert_eq!(throttle.ask(now), Turn::At(now + TimeDelta::seconds(7)));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Throttle {
+    policy: ThrottlePolicy,
+    /// Requests that a window is believed to take.
+    limit: f64,
+    /// Requests of each second of the window, and of all.
+    sent: VecDeque<(i64, u32)>,
+    total: u32,
+    /// No request before.
+    next: DateTime<Utc>,
+    blocked_until: DateTime<Utc>,
+    /// More is tried from then on.
+    probe_from: DateTime<Utc>,
+    /// What is tried more, as a part of the limit a second.
+    step: f64,
+    grown_at: DateTime<Utc>,
+    /// Whether a request had to wait for its place in the window.
+    is_wanting: bool,
+    on_their_way: u32,
+    concurrent: f64,
+}
+
+/// The first step beyond a limit, and the largest.
+const STEP_MIN: f64 = 0.001;
+const STEP_MAX: f64 = 0.1;
+/// A step doubles in so many seconds.
+const STEP_DOUBLES_S: f64 = 2.0;
+/// How much faster than evenly requests may follow each other, so that what was missed is made up.
+const HASTE: f64 = 1.1;
+/// The limit is not believed to be more than this many times what was really sent.
+const BELIEF_MAX: f64 = 2.0;
+
+impl Throttle {
+    /// Knows nothing yet.
+    pub fn new(policy: ThrottlePolicy) -> Self {
+        Self {
+            policy,
+            limit: f64::from(policy.requests_start.max(1)),
+            sent: VecDeque::new(),
+            total: 0,
+            next: DateTime::<Utc>::MIN_UTC,
+            blocked_until: DateTime::<Utc>::MIN_UTC,
+            probe_from: DateTime::<Utc>::MIN_UTC,
+            step: STEP_MIN,
+            grown_at: DateTime::<Utc>::MIN_UTC,
+            is_wanting: false,
+            on_their_way: 0,
+            concurrent: f64::from(policy.concurrent_start.max(1)),
+        }
+    }
+
+    /// Requests that a window is believed to take.
+    pub fn requests_max(&self) -> f64 {
+        self.limit
+    }
+
+    /// Requests at once that the peer is believed to take.
+    pub fn concurrent_max(&self) -> f64 {
+        self.concurrent
+    }
+
+    /// Asks for the turn of a request.
+    pub fn ask(&mut self, now: DateTime<Utc>) -> Turn {
+        self.forget(now);
+        if now < self.blocked_until {
+            return Turn::At(self.blocked_until);
+        }
+        if f64::from(self.on_their_way) >= self.concurrent.floor() {
+            return Turn::AfterAnother;
+        }
+        self.grow(now);
+        let window_s = f64::from(self.policy.window_ms) / 1e3;
+        if f64::from(self.total) >= self.limit.floor().max(1.0) {
+            self.is_wanting = true;
+            let oldest = self
+                .sent
+                .front()
+                .map_or(now, |(second, _)| self.gone(*second));
+            return Turn::At(oldest.max(after(now, 1e-3)));
+        }
+        if now < self.next {
+            self.is_wanting = true;
+            return Turn::At(self.next);
+        }
+        self.next = after(now.max(self.next), window_s / (self.limit * HASTE));
+        self.total += 1;
+        self.on_their_way += 1;
+        let second = now.timestamp();
+        match self.sent.back_mut() {
+            Some((last, count)) if *last >= second => *count += 1,
+            _ => self.sent.push_back((second, 1)),
+        }
+        Turn::Now
+    }
+
+    /// A request that had its turn was taken, whatever came of it.
+    pub fn taken(&mut self) {
+        self.on_their_way = self.on_their_way.saturating_sub(1);
+        self.concurrent += 1.0 / self.concurrent;
+    }
+
+    /// A request that had its turn was refused for the time being.
+    pub fn refused(&mut self, now: DateTime<Utc>, why: Refused, retry_after: Option<Duration>) {
+        self.on_their_way = self.on_their_way.saturating_sub(1);
+        // The peer did not take it.
+        if let Some((_, count)) = self.sent.back_mut() {
+            *count = count.saturating_sub(1);
+            self.total = self.total.saturating_sub(1);
+        }
+        self.forget(now);
+        match why {
+            Refused::Requests => {
+                self.limit = self.limit.min(f64::from(self.total.max(1)));
+                self.step = STEP_MIN;
+                self.probe_from = after(now, f64::from(self.policy.hold_ms) / 1e3);
+            }
+            Refused::Concurrency => self.concurrent = (self.concurrent / 2.0).max(1.0),
+        }
+        let own = Duration::from_millis(self.policy.pause_ms.into());
+        let pause = retry_after.unwrap_or(own);
+        self.blocked_until = self.blocked_until.max(after(now, pause.as_secs_f64()));
+    }
+
+    /// Tries more when a limit that stands in the way has held for long enough.
+    fn grow(&mut self, now: DateTime<Utc>) {
+        let passed = now.signed_duration_since(self.grown_at).as_seconds_f64();
+        self.grown_at = now;
+        let believed = BELIEF_MAX * f64::from(self.total.max(self.policy.requests_start));
+        if !std::mem::take(&mut self.is_wanting) || now < self.probe_from || self.limit >= believed
+        {
+            return;
+        }
+        let passed = passed.clamp(0.0, 1.0);
+        self.limit *= 1.0 + self.step * passed;
+        self.step = (self.step * 2.0_f64.powf(passed / STEP_DOUBLES_S)).min(STEP_MAX);
+    }
+
+    fn forget(&mut self, now: DateTime<Utc>) {
+        while let Some((second, count)) = self.sent.front().copied() {
+            if now < self.gone(second) {
+                break;
+            }
+            self.total = self.total.saturating_sub(count);
+            self.sent.pop_front();
+        }
+    }
+
+    /// When all requests of a second have left the window.
+    fn gone(&self, second: i64) -> DateTime<Utc> {
+        let window_s = i64::from(self.policy.window_ms.div_ceil(1_000));
+        let gone = second.saturating_add(window_s).saturating_add(1);
+        DateTime::from_timestamp(gone, 0).unwrap_or(DateTime::<Utc>::MAX_UTC)
+    }
+}
+
+/// `seconds` after `moment`, or the end of time.
+fn after(moment: DateTime<Utc>, seconds: f64) -> DateTime<Utc> {
+    let span = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
+    TimeDelta::from_std(span)
+        .ok()
+        .and_then(|span| moment.checked_add_signed(span))
+        .unwrap_or(DateTime::<Utc>::MAX_UTC)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn policy() -> ThrottlePolicy {
+        ThrottlePolicy {
+            window_ms: 10_000,
+            requests_start: 50,
+            ..ThrottlePolicy::default()
+        }
+    }
+
+    fn at(ms: i64) -> DateTime<Utc> {
+        DateTime::UNIX_EPOCH + TimeDelta::milliseconds(ms)
+    }
+
+    /// A peer that takes `limit` requests of any ten seconds, asked as often as the throttle
+    /// allows. How many it took, and how many it refused.
+    fn asked(throttle: &mut Throttle, limit: usize, from_ms: i64, to_ms: i64) -> (usize, usize) {
+        let mut taken: VecDeque<i64> = VecDeque::new();
+        let (mut all, mut refused) = (0, 0);
+        for now in from_ms..to_ms {
+            while throttle.ask(at(now)) == Turn::Now {
+                while taken.front().is_some_and(|then| then + 10_000 <= now) {
+                    taken.pop_front();
+                }
+                if taken.len() < limit {
+                    taken.push_back(now);
+                    all += 1;
+                    throttle.taken();
+                } else {
+                    refused += 1;
+                    let wait = taken.front().map_or(0, |then| then + 10_000 - now);
+                    let wait = Duration::from_millis(u64::try_from(wait).unwrap());
+                    throttle.refused(at(now), Refused::Requests, Some(wait));
+                }
+            }
+        }
+        (all, refused)
+    }
+
+    #[test]
+    fn it_finds_the_limit_and_hardly_ever_meets_it_again() {
+        for limit in [20, 50, 400] {
+            let mut throttle = Throttle::new(policy());
+            asked(&mut throttle, limit, 0, 200_000);
+            let (taken, refused) = asked(&mut throttle, limit, 300_000, 600_000);
+            assert!(taken * 100 >= limit * 30 * 90, "{limit}: {taken}");
+            assert!(refused * 20_000 <= 300_000 * 2, "{limit}: {refused}");
+        }
+    }
+
+    #[test]
+    fn a_limit_that_rises_is_noticed() {
+        let mut throttle = Throttle::new(policy());
+        asked(&mut throttle, 100, 0, 100_000);
+        // It believes the old one for twenty seconds, and then needs a window.
+        asked(&mut throttle, 200, 160_000, 200_000);
+        let (taken, _) = asked(&mut throttle, 200, 210_000, 270_000);
+        assert!(taken >= 200 * 6 * 9 / 10, "{taken}");
+    }
+
+    #[test]
+    fn requests_at_once_are_halved_and_grow_again() {
+        let mut throttle = Throttle::new(ThrottlePolicy {
+            concurrent_start: 8,
+            ..ThrottlePolicy::default()
+        });
+        let mut now = 0;
+        let mut fill = |throttle: &mut Throttle| {
+            let mut sent = 0;
+            loop {
+                match throttle.ask(at(now)) {
+                    Turn::Now => sent += 1,
+                    Turn::At(then) => now = then.timestamp_millis() + 1,
+                    Turn::AfterAnother => return (sent, now),
+                }
+            }
+        };
+        let (sent, then) = fill(&mut throttle);
+        assert_eq!(sent, 8);
+        throttle.refused(at(then), Refused::Concurrency, None);
+        assert_eq!(throttle.ask(at(then)), Turn::At(at(then + 1_000)));
+        assert!(throttle.concurrent_max() < 5.0);
+        for _ in 0..7 {
+            throttle.taken();
+        }
+        let (sent, _) = fill(&mut throttle);
+        assert!((4..8).contains(&sent), "{sent}");
+        for _ in 0..100 {
+            throttle.taken();
+        }
+        assert!(throttle.concurrent_max() > 8.0);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_sent_while_the_peer_asks_for_peace(
+            steps in prop::collection::vec((0..3_000_i64, 0..4_u8), 1..200),
+        ) {
+            let mut throttle = Throttle::new(policy());
+            let (mut now, mut peace, mut on_their_way) = (0, 0, 0_u32);
+            for (pause, what) in steps {
+                now += pause;
+                match what {
+                    0 if on_their_way > 0 => {
+                        on_their_way -= 1;
+                        peace = peace.max(now + 2_000);
+                        let wait = Some(Duration::from_secs(2));
+                        throttle.refused(at(now), Refused::Requests, wait);
+                    }
+                    1 if on_their_way > 0 => {
+                        on_their_way -= 1;
+                        throttle.taken();
+                    }
+                    _ => match throttle.ask(at(now)) {
+                        Turn::Now => {
+                            prop_assert!(now >= peace);
+                            on_their_way += 1;
+                        }
+                        Turn::At(then) => prop_assert!(then > at(now)),
+                        Turn::AfterAnother => prop_assert!(on_their_way > 0),
+                    },
+                }
+            }
+        }
+    }
+}
