@@ -134,7 +134,7 @@ fn found(
             findings.notes.push(measures::simulation()?);
             Vec::new()
         }
-        Measure::M12 => measures::scale(inputs)?,
+        Measure::M12 => vec![measures::scale(inputs)?, measures::ingest_scale(inputs)?],
         Measure::M13 => measures::safety(inputs)?,
     };
     for note in &findings.notes {

@@ -14,7 +14,7 @@ mod stores;
 pub(super) use packages::{any_arrival, memory, memory_over_time, packages, same_bytes, scale};
 pub(super) use safety::safety;
 pub(super) use simulation::{goodput, simulation};
-pub(super) use stores::{claims, ingest, kills, restarts};
+pub(super) use stores::{claims, ingest, ingest_scale, kills, restarts};
 
 /// Seed of the canonical orders.
 const SEED: u64 = 1;

@@ -81,7 +81,7 @@ fn streamed(inputs: &Inputs<'_>, orders: u32) -> Result<Contestant, Error> {
 }
 
 /// Cost of an order by how many there are.
-pub(in crate::compare) fn scale(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Error> {
+pub(in crate::compare) fn scale(inputs: &Inputs<'_>) -> Result<Plan, Error> {
     let ours = |orders: u32| {
         let input = word(&inputs.orders(orders)?);
         let out = word(&inputs.output("scale.zip"));
@@ -93,7 +93,7 @@ pub(in crate::compare) fn scale(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Error>
         .with(ours(1_000)?, None)
         .with(ours(100_000)?, Some(Bound::AtMost(1.15)))
         .with(ours(1_000_000)?, Some(Bound::AtMost(1.15)));
-    Ok(vec![plan])
+    Ok(plan)
 }
 
 /// Orders whose memory is looked at while they are packed.

@@ -72,6 +72,30 @@ pub(in crate::compare) fn ingest(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Error
     Ok(plans)
 }
 
+/// Cost of taking an order in by how many there are.
+pub(in crate::compare) fn ingest_scale(inputs: &Inputs<'_>) -> Result<Plan, Error> {
+    let work = word(inputs.work);
+    let ours = |orders: u32| {
+        let input = word(&inputs.orders(orders)?);
+        let words = ["ingest", "--input", &input, "--work", &work];
+        let into = ["--producers", "500", "--into", OURS];
+        Contestant::own(
+            &format!("{orders} orders"),
+            &[words.as_slice(), &into].concat(),
+        )
+    };
+    let plan = Plan::new(
+        "m12",
+        "ingest, 500 producers",
+        Figure::TimePerOrder,
+        ours(10_000)?,
+    );
+    Ok(plan
+        .with_rounds(3)
+        .with(ours(100_000)?, Some(Bound::AtMost(1.15)))
+        .with(ours(1_000_000)?, Some(Bound::AtMost(1.15))))
+}
+
 /// Claims by what is stored, and the life of orders beside updates row by row.
 pub(in crate::compare) fn claims(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Error> {
     let claim = |orders| {
