@@ -2,9 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// How much more a workload may execute, in hundredths of a percent. Runs, clean builds and changes
-/// to code that a workload does not execute differ by up to 16 where a hash table begins with a
-/// random number, and by up to 3 elsewhere.
-const TOLERANCE: i128 = 100;
+/// to code that a workload does not execute mostly differ by less than 20; but one that moved what
+/// the compiler inlines moved a workload by 175.
+const TOLERANCE: i128 = 300;
 
 /// What became of a workload since it was recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,10 +106,10 @@ mod tests {
     #[test]
     fn a_workload_may_cost_a_little_more_and_no_more_than_that() {
         check(1_000_000, 1_000_000, Finding::Steady, "+0.00 %");
-        check(1_000_000, 1_010_000, Finding::Steady, "+1.00 %");
-        check(1_000_000, 1_010_001, Finding::Costlier, "+1.01 %");
-        check(1_000_000, 990_000, Finding::Steady, "-1.00 %");
-        check(1_000_000, 989_999, Finding::Cheaper, "-1.01 %");
+        check(1_000_000, 1_030_000, Finding::Steady, "+3.00 %");
+        check(1_000_000, 1_030_100, Finding::Costlier, "+3.01 %");
+        check(1_000_000, 970_000, Finding::Steady, "-3.00 %");
+        check(1_000_000, 969_900, Finding::Cheaper, "-3.01 %");
         check(1_000_000, 2_500_000, Finding::Costlier, "+150.00 %");
     }
 
