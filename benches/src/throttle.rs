@@ -93,8 +93,8 @@ pub(crate) fn run() -> Line {
         ("fixed rate", Client::Fixed),
     ] {
         let peer = asked(client);
-        for (what, per_million) in findings(&peer) {
-            counts.insert(format!("{name}, {what}"), per_million);
+        for (what, per_mille) in findings(&peer) {
+            counts.insert(format!("{name}, {what}"), per_mille);
         }
     }
     Line {

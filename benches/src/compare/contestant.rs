@@ -112,10 +112,10 @@ fn own_path() -> Result<String, Error> {
         command: "xbench".to_owned(),
         source,
     })?;
-    Ok(text(&path))
+    Ok(word(&path))
 }
 
 /// A path as a word of a command.
-pub(crate) fn text(path: &Path) -> String {
+pub(crate) fn word(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }

@@ -4,7 +4,7 @@ use omnisync_benches::plot::{Axis, Bar, Bars, Curve, Series};
 
 use super::plan::{Bound, Figure};
 use super::record::Record;
-use super::report::{Goal, Report, Standing};
+use super::report::{Goal, Report, Standing, Verdict};
 
 /// A plot with the name of its file.
 pub(super) struct Plot {
@@ -93,10 +93,10 @@ fn verdict(goal: &Goal, report: &Report) -> String {
     } else {
         ""
     };
-    let verdict = match (report.is_steady(), goal.is_met()) {
-        (false, _) => "no verdict",
-        (true, true) => "met",
-        (true, false) => "**not met**",
+    let verdict = match report.verdict(goal) {
+        Verdict::Met => "met",
+        Verdict::Missed => "**not met**",
+        Verdict::None => "no verdict",
     };
     let bound = match goal.bound {
         Bound::AtLeast(least) => format!("≥ {least:.2}"),

@@ -32,10 +32,13 @@ pub(crate) struct Goal {
     pub(crate) ratio: f64,
 }
 
-impl Goal {
-    pub(crate) fn is_met(&self) -> bool {
-        self.bound.holds(self.ratio)
-    }
+/// What is said of a goal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Met,
+    Missed,
+    /// The machine was restless.
+    None,
 }
 
 /// A plan that was run.
@@ -59,6 +62,15 @@ impl Report {
     /// Whether the machine was quiet enough for a verdict.
     pub(crate) fn is_steady(&self) -> bool {
         self.drift.is_steady()
+    }
+
+    /// Whether a goal is met, as far as the machine allows to say so.
+    pub(crate) fn verdict(&self, goal: &Goal) -> Verdict {
+        match (self.is_steady(), goal.bound.holds(goal.ratio)) {
+            (false, _) => Verdict::None,
+            (true, true) => Verdict::Met,
+            (true, false) => Verdict::Missed,
+        }
     }
 }
 
@@ -93,12 +105,13 @@ impl std::fmt::Display for Report {
         for name in &self.absent {
             writeln!(f, "  {name:<22} {:>20}", "absent")?;
         }
-        for Goal { of, bound, ratio } in &self.goals {
-            let verdict = match (self.is_steady(), bound.holds(*ratio)) {
-                (false, _) => "no verdict",
-                (true, true) => "met",
-                (true, false) => "NOT met",
+        for goal in &self.goals {
+            let verdict = match self.verdict(goal) {
+                Verdict::Met => "met",
+                Verdict::Missed => "NOT met",
+                Verdict::None => "no verdict",
             };
+            let Goal { of, bound, ratio } = goal;
             writeln!(f, "  goal: {of} {bound}: {ratio:.2}, {verdict}")?;
         }
         Ok(())

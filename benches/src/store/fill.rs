@@ -28,7 +28,7 @@ const WHO: &str = "omnisync";
 const TEMPLATES: u32 = 1_000;
 const SEED: u64 = 1;
 /// The database within the folder that was filled.
-pub(super) const DATABASE: &str = "state.db";
+pub(crate) const DATABASE: &str = "state.db";
 
 #[derive(Debug, Args)]
 pub(crate) struct FillArguments {

@@ -19,6 +19,8 @@ use tokio::runtime::Runtime;
 
 use crate::error::Error;
 
+pub(crate) use fill::DATABASE;
+
 /// Threads of the runtime.
 const WORKERS: usize = 2;
 

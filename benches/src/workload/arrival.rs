@@ -6,7 +6,7 @@ use omnisync_core::order::{Cause, Change, Revision, RevisionContent};
 use serde_json::value::RawValue;
 
 use super::Failure;
-use crate::events::order_events;
+use crate::events::{order_events, order_id};
 
 const SEED: u64 = 2;
 
@@ -17,7 +17,7 @@ pub(super) fn arrivals(
     (1..=orders)
         .zip(order_events(SEED, orders))
         .map(|(number, event)| {
-            let id = OrderId::new(format!("ORD-20260314-{number:07}"))?;
+            let id = OrderId::new(order_id(number))?;
             let first = RevisionContent {
                 revision: Revision::new(Some(1), None),
                 content_hash: Sha256::of(id.as_str().as_bytes()),

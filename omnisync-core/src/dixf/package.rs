@@ -51,7 +51,7 @@ pub struct WriteOptions {
     /// Default 1. It never changes the bytes.
     pub threads: NonZero<usize>,
     /// Whether orders come in ascending order of their ids. One that does not is then refused, and
-    /// none before it needs to be remembered; otherwise 16 to 32 bytes of each are. Default no.
+    /// none before it needs to be remembered; otherwise a hash of each is. Default no.
     pub is_sorted: bool,
 }
 
@@ -142,9 +142,9 @@ impl<'m, W: Write> PackageWriter<'m, W> {
         })
     }
 
-    /// Lets compressed files wait in `file` instead of memory, so that a package of any size needs
-    /// a few megabytes. What `file` holds is overwritten; give one without a name, since it is of
-    /// no use afterwards.
+    /// Lets compressed files wait in `file` instead of memory, which then does not grow with the
+    /// package. What `file` holds is overwritten; give one without a name, since it is of no use
+    /// afterwards.
     #[must_use]
     pub fn with_scratch(mut self, file: impl Read + Write + Seek + Send + 'static) -> Self {
         let file = ScratchFile::new(Box::new(file));

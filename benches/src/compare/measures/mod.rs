@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::contestant::text;
+use super::contestant::word;
 use crate::canonical;
 use crate::error::Error;
 
@@ -42,9 +42,4 @@ impl Inputs<'_> {
     fn output(&self, name: &str) -> PathBuf {
         self.work.join(name)
     }
-}
-
-/// An argument of a command.
-fn word(path: &Path) -> String {
-    text(path)
 }

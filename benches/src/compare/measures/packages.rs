@@ -123,28 +123,17 @@ const ARRIVING: &str = "5000";
 pub(in crate::compare) fn same_bytes(inputs: &Inputs<'_>) -> Result<String, Error> {
     let input = word(&inputs.orders(inputs.orders)?);
     let out = word(&inputs.output("same.zip"));
-    let mut first: Option<String> = None;
-    for words in [
-        ["--threads", "1"].as_slice(),
-        &["--threads", "2"],
-        &["--threads", "2"],
-        &["--threads", "5"],
-        &["--threads", "2", "--stream"],
-    ] {
-        let common = ["package", "--input", &input, "--out", &out];
-        let words: Vec<&str> = common.into_iter().chain(words.iter().copied()).collect();
-        let sha = Contestant::own(OURS, &words)?.run()?.sha;
-        match &first {
-            None => first = Some(sha),
-            Some(first) if *first == sha => {}
-            Some(_) => {
-                return Err(Error::OtherBytes {
-                    command: words.join(" "),
-                });
-            }
-        }
-    }
-    let sha = first.unwrap_or_default();
+    let common = ["package", "--input", &input, "--out", &out];
+    let sha = same_sha(
+        &common,
+        &[
+            &["--threads", "1"],
+            &["--threads", "2"],
+            &["--threads", "2"],
+            &["--threads", "5"],
+            &["--threads", "2", "--stream"],
+        ],
+    )?;
     Ok(format!(
         "{} orders make the package {sha} with 1, 2 and 5 threads, streamed or not",
         inputs.orders
@@ -155,11 +144,28 @@ pub(in crate::compare) fn same_bytes(inputs: &Inputs<'_>) -> Result<String, Erro
 pub(in crate::compare) fn any_arrival(inputs: &Inputs<'_>) -> Result<String, Error> {
     let input = word(&inputs.orders(100_000)?);
     let work = word(inputs.work);
-    let common = ["lifecycle", "--input", &input, "--work", &work];
-    let life = ["--with", OURS, "--orders", ARRIVING];
+    let common = [
+        "lifecycle",
+        "--input",
+        &input,
+        "--work",
+        &work,
+        "--with",
+        OURS,
+        "--orders",
+        ARRIVING,
+    ];
+    let sha = same_sha(&common, &[&[], &["--shuffle", "7"], &["--shuffle", "8"]])?;
+    Ok(format!(
+        "{ARRIVING} orders make the package {sha} through the flows, in three orders of arrival"
+    ))
+}
+
+/// The hash that comes of a job in every variant of it.
+fn same_sha(common: &[&str], variants: &[&[&str]]) -> Result<String, Error> {
     let mut first: Option<String> = None;
-    for shuffle in [[].as_slice(), &["--shuffle", "7"], &["--shuffle", "8"]] {
-        let words = [common.as_slice(), &life, shuffle].concat();
+    for variant in variants {
+        let words = [common, variant].concat();
         let sha = Contestant::own(OURS, &words)?.run()?.sha;
         if first.get_or_insert_with(|| sha.clone()) != &sha {
             return Err(Error::OtherBytes {
@@ -167,8 +173,5 @@ pub(in crate::compare) fn any_arrival(inputs: &Inputs<'_>) -> Result<String, Err
             });
         }
     }
-    let sha = first.unwrap_or_default();
-    Ok(format!(
-        "{ARRIVING} orders make the package {sha} through the flows, in three orders of arrival"
-    ))
+    Ok(first.unwrap_or_default())
 }

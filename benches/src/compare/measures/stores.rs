@@ -6,6 +6,7 @@ use super::{Inputs, word};
 use crate::compare::contestant::Contestant;
 use crate::compare::plan::{Bound, Figure, Plan};
 use crate::error::Error;
+use crate::store::DATABASE;
 
 const OURS: &str = "omnisync";
 /// How many wait for their acknowledgement at once, and the orders that they bring in.
@@ -135,7 +136,7 @@ pub(in crate::compare) fn claims(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Error
 pub(in crate::compare) fn restarts(inputs: &Inputs<'_>) -> Result<Vec<Plan>, Error> {
     let [_, many] = STORED;
     let store = filled(inputs, many)?;
-    let database = word(&Path::new(&store).join("state.db"));
+    let database = word(&Path::new(&store).join(DATABASE));
     let scan = Contestant::own("sequential read", &["scan", &database])?;
     let reopen = Contestant::own("reopen", &["reopen", "--store", &store])?;
     let plan = Plan::new("m6", format!("{many} stored"), Figure::Time, scan)
