@@ -8,14 +8,17 @@ mod blob_stage;
 mod erp;
 mod event_source;
 mod message;
+mod notifier;
 mod plain_format;
 mod state_store;
 
 pub use blob_stage::{MemoryBlobStage, MemoryBlobStageOptions};
 pub use erp::{
-    ErpFault, ErpTables, FakeErp, FakeErpOptions, HeaderRow, ImportedOrder, LineRow, OrderFailure,
+    ErpFault, ErpTables, FakeErp, FakeErpOptions, HeaderRow, ImportedOrder, Late, LineRow,
+    OrderFailure,
 };
 pub use event_source::{QueueOptions, QueueSource};
 pub use message::{DeadLetter, Message};
+pub use notifier::MemoryNotifier;
 pub use plain_format::PlainFormat;
 pub use state_store::{ItemFault, MemoryStateStore, MemoryStateStoreOptions};

@@ -139,6 +139,7 @@ fn opened(id: BatchId, orders: usize) -> Result<BatchRecord, Failure> {
         opened_at: now(),
         sealed_at: None,
         staged_at: None,
+        announced_at: None,
         submitted_at: None,
         done_at: None,
         proposal: SegmentList::proposal(orders),

@@ -96,6 +96,14 @@ pub struct BatchRecord {
     /// When its package was staged.
     #[serde(default, with = "crate::instant::option")]
     pub staged_at: Option<DateTime<Utc>>,
+    /// When a worker last set out to submit its package. While it is set, the ERP may have the
+    /// package and not know it yet.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "crate::instant::option"
+    )]
+    pub announced_at: Option<DateTime<Utc>>,
     /// When the ERP took its package.
     #[serde(default, with = "crate::instant::option")]
     pub submitted_at: Option<DateTime<Utc>>,

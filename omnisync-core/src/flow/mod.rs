@@ -8,6 +8,7 @@ mod batch;
 mod build;
 mod deliver;
 mod explain;
+mod guard;
 mod ingest;
 mod project;
 mod repository;
@@ -20,6 +21,7 @@ pub use batch::{BatchFlow, BatchOutcome, BatchStep, Dropped};
 pub use build::PackageSpec;
 pub use deliver::{Deliver, DeliverOutcome, DeliverPolicy, Delivered, SettledOrder};
 pub use explain::{Explain, Explanation, Waiting};
+pub use guard::{BREAKERS, BreakerRecord, BreakerState, Guard, GuardPolicy, GuardedErp, Permit};
 pub use ingest::{
     EventTypes, Fate, Ingest, IngestItem, IngestOutcome, IngestPolicy, Intaken, Refusal,
 };

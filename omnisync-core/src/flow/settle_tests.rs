@@ -173,14 +173,112 @@ fn a_partly_succeeded_import_splits_exactly() {
     ];
     let orders = [expected("A", 1), expected("B", 1), expected("C", 1)];
     let (verdicts, _) = verdicts(execution(), &orders, results);
-    let words: Vec<_> = verdicts
-        .values()
-        .map(|verdict| match verdict {
-            OrderVerdict::Imported(_) => "imported",
-            OrderVerdict::Rejected(_) => "rejected",
-            OrderVerdict::Transient(_) => "transient",
-            OrderVerdict::Unresolved => "unresolved",
-        })
-        .collect();
-    assert_eq!(words, ["imported", "rejected", "unresolved"]);
+    let verdicts: Vec<_> = verdicts.into_values().collect();
+    assert_eq!(words(&verdicts), ["imported", "rejected", "unresolved"]);
+}
+
+/// What an ERP says that names refused records only, of a package with two orders of two lines.
+fn weighed(
+    refused: Vec<RecordResult>,
+    totals: Option<&[(&str, u64)]>,
+    problems: Vec<ImportProblem>,
+) -> (Vec<OrderVerdict>, usize) {
+    let orders = [expected("A", 2), expected("B", 2)];
+    let mut fates = Fates::default();
+    fates.add(ResultsPage {
+        records: refused,
+        totals: totals.map(|totals| {
+            let total = |(entity, imported): &(&str, u64)| EntityTotal {
+                entity: (*entity).to_owned(),
+                imported: *imported,
+            };
+            totals.iter().map(total).collect()
+        }),
+        problems,
+        continuation: None,
+    });
+    for order in &orders {
+        fates.claim(order);
+    }
+    fates.weigh("headers", 2);
+    fates.weigh("lines", 4);
+    let verdicts = orders.map(|order| fates.verdict(execution(), &order));
+    (verdicts.to_vec(), fates.into_unmatched().len())
+}
+
+fn words(verdicts: &[OrderVerdict]) -> Vec<&'static str> {
+    let word = |verdict: &OrderVerdict| match verdict {
+        OrderVerdict::Imported(_) => "imported",
+        OrderVerdict::Rejected(_) => "rejected",
+        OrderVerdict::Transient(_) => "transient",
+        OrderVerdict::Unresolved => "unresolved",
+    };
+    verdicts.iter().map(word).collect()
+}
+
+#[test]
+fn records_that_are_not_named_were_imported_where_the_numbers_add_up() {
+    let all = Some([("headers", 2), ("lines", 4)].as_slice());
+    let (verdicts, _) = weighed(vec![], all, vec![]);
+    assert_eq!(words(&verdicts), ["imported", "imported"]);
+    let OrderVerdict::Imported(evidence) = &verdicts[0] else {
+        panic!("{verdicts:?}")
+    };
+    assert_eq!(
+        (evidence.lines, &*evidence.record),
+        (2, "2 of 2 records of headers")
+    );
+
+    let partly = Some([("headers", 2), ("lines", 3)].as_slice());
+    let refused = vec![failed(line("B", 2), FailureClass::Data)];
+    let (verdicts, _) = weighed(refused, partly, vec![]);
+    assert_eq!(words(&verdicts), ["imported", "rejected"]);
+}
+
+#[test]
+fn nobody_knows_what_became_of_unnamed_records_where_the_numbers_do_not_add_up() {
+    let unknown = ["unresolved", "unresolved"];
+    let uncounted: Option<&[_]> = None;
+    for totals in [
+        uncounted,
+        Some(&[("headers", 2), ("lines", 3)]),
+        Some(&[("headers", 1), ("lines", 4)]),
+        Some(&[("headers", 2), ("lines", 5)]),
+        Some(&[("Kopfzeilen", 2), ("Zeilen", 4)]),
+    ] {
+        let (verdicts, _) = weighed(vec![], totals, vec![]);
+        assert_eq!(words(&verdicts), unknown, "{totals:?}");
+    }
+    // The ERP names a refused record in its own way: it may be any of the lines.
+    let partly = Some([("headers", 2), ("lines", 3)].as_slice());
+    let foreign = vec![failed(line("b", 2), FailureClass::Data)];
+    let (verdicts, unmatched) = weighed(foreign, partly, vec![]);
+    assert_eq!((words(&verdicts), unmatched), (unknown.to_vec(), 1));
+}
+
+#[test]
+fn an_import_that_took_nothing_refuses_all_and_says_why() {
+    let nothing = Some([].as_slice());
+    let (verdicts, _) = weighed(vec![], nothing, vec![]);
+    let OrderVerdict::Rejected(rejection) = &verdicts[0] else {
+        panic!("{verdicts:?}")
+    };
+    assert!(
+        rejection.message.contains("none of 2 records"),
+        "{rejection:?}"
+    );
+
+    let problem = |class| ImportProblem {
+        code: Some("DMF1996".to_owned()),
+        message: "deadlock".to_owned(),
+        class,
+    };
+    let (verdicts, _) = weighed(vec![], nothing, vec![problem(FailureClass::Contention)]);
+    assert_eq!(words(&verdicts), ["transient", "transient"]);
+    let worse = vec![
+        problem(FailureClass::Contention),
+        problem(FailureClass::Data),
+    ];
+    let (verdicts, _) = weighed(vec![], nothing, worse);
+    assert_eq!(words(&verdicts), ["rejected", "rejected"]);
 }

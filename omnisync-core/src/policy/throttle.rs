@@ -60,7 +60,8 @@ pub enum Turn {
 /// the limit a window after having caused it, and swings. So this counts as the peer does. What was
 /// in the window when a request was refused is the limit; requests are spread over the window, and
 /// after a while a little more is tried, then more and more, until the next refusal. Requests at
-/// once are halved on a refusal and grow by one a round.
+/// once are halved on a refusal, once for all refusals of a burst, and grow by one a round while
+/// there is work for all of them.
 ///
 /// Pure: the moment is an argument. Share one between everything that talks to the same
 /// environment.
@@ -95,6 +96,8 @@ pub struct Throttle {
     is_wanting: bool,
     on_their_way: u32,
     concurrent: f64,
+    /// Refusals before belong to the burst that was answered by a halving already.
+    halved_until: DateTime<Utc>,
 }
 
 /// The first step beyond a limit, and the largest.
@@ -122,6 +125,7 @@ impl Throttle {
             grown_at: DateTime::<Utc>::MIN_UTC,
             is_wanting: false,
             on_their_way: 0,
+            halved_until: DateTime::<Utc>::MIN_UTC,
             concurrent: f64::from(policy.concurrent_start.max(1)),
         }
     }
@@ -172,8 +176,11 @@ impl Throttle {
 
     /// A request that had its turn was taken, whatever came of it.
     pub fn taken(&mut self) {
+        // That few requests at once are taken says nothing about more.
+        if f64::from(self.on_their_way) >= self.concurrent.floor() {
+            self.concurrent += 1.0 / self.concurrent;
+        }
         self.on_their_way = self.on_their_way.saturating_sub(1);
-        self.concurrent += 1.0 / self.concurrent;
     }
 
     /// A request that had its turn was refused for the time being.
@@ -185,17 +192,21 @@ impl Throttle {
             self.total = self.total.saturating_sub(1);
         }
         self.forget(now);
+        let own = Duration::from_millis(self.policy.pause_ms.into());
+        let until = after(now, retry_after.unwrap_or(own).as_secs_f64());
         match why {
             Refused::Requests => {
                 self.limit = self.limit.min(f64::from(self.total.max(1)));
                 self.step = STEP_MIN;
                 self.probe_from = after(now, f64::from(self.policy.hold_ms) / 1e3);
             }
-            Refused::Concurrency => self.concurrent = (self.concurrent / 2.0).max(1.0),
+            Refused::Concurrency if now >= self.halved_until => {
+                self.concurrent = (self.concurrent / 2.0).max(1.0);
+                self.halved_until = until;
+            }
+            Refused::Concurrency => {}
         }
-        let own = Duration::from_millis(self.policy.pause_ms.into());
-        let pause = retry_after.unwrap_or(own);
-        self.blocked_until = self.blocked_until.max(after(now, pause.as_secs_f64()));
+        self.blocked_until = self.blocked_until.max(until);
     }
 
     /// Tries more when a limit that stands in the way has held for long enough.
@@ -325,15 +336,34 @@ mod tests {
         throttle.refused(at(then), Refused::Concurrency, None);
         assert_eq!(throttle.ask(at(then)), Turn::At(at(then + 1_000)));
         assert!(throttle.concurrent_max() < 5.0);
-        for _ in 0..7 {
+        // The rest of the burst is refused for the same reason.
+        for _ in 0..3 {
+            throttle.refused(at(then + 1), Refused::Concurrency, None);
+        }
+        assert!(throttle.concurrent_max() >= 4.0);
+        for _ in 0..4 {
             throttle.taken();
         }
         let (sent, _) = fill(&mut throttle);
-        assert!((4..8).contains(&sent), "{sent}");
-        for _ in 0..100 {
+        assert_eq!(sent, 4);
+        for _ in 0..20 {
+            throttle.taken();
+            fill(&mut throttle);
+        }
+        assert!(throttle.concurrent_max() > 6.0);
+    }
+
+    #[test]
+    fn requests_one_after_the_other_say_nothing_about_many_at_once() {
+        let mut throttle = Throttle::new(ThrottlePolicy {
+            concurrent_start: 8,
+            ..ThrottlePolicy::default()
+        });
+        for second in 0..1_000 {
+            assert_eq!(throttle.ask(at(second * 1_000)), Turn::Now);
             throttle.taken();
         }
-        assert!(throttle.concurrent_max() > 8.0);
+        assert!(throttle.concurrent_max() <= 8.0);
     }
 
     proptest! {

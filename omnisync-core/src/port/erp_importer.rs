@@ -10,13 +10,16 @@ use crate::id::{BlobName, ExecutionId, ProjectName, Sha256};
 ///
 /// # Contract
 /// 1. A submission that was acknowledged is known to `status` under its execution id, in this
-///    process and after a restart of either side.
+///    process and after a restart of either side. One that took effect without an
+///    acknowledgement is known no later than `capability().visible_after_seconds` after its call
+///    began.
 /// 2. `status` of an execution id that was never submitted gives `NotSubmitted`.
 /// 3. Submitting an execution id a second time does what `capability().repeated_execution`
 ///    says; with `Rejected` it gives `AlreadyExists` and changes nothing.
 /// 4. `status` is total: a word that nobody knows is `Unknown`, never success.
-/// 5. After `Succeeded`, `PartiallySucceeded` or `Failed`, the pages of `results` name every
-///    record of the package once, when `capability().record_results` holds.
+/// 5. After `Succeeded`, `PartiallySucceeded` or `Failed`, the pages of `results` name what
+///    `capability().reporting` says: every record of the package once, or every refused record
+///    once together with the number of imported records of each entity.
 /// 6. A record is `Imported` only with evidence that names it.
 /// 7. A second submission to a project that is still importing gives `Conflict` where
 ///    `capability().parallel_per_project` is 1; nothing has been submitted.
@@ -64,19 +67,37 @@ pub struct ErpCapability {
     pub repeated_execution: RepeatedExecution,
     /// How many imports of one project may run at once.
     pub parallel_per_project: u32,
-    /// `results` names records one by one.
-    pub record_results: bool,
+    /// Which records `results` names.
+    pub reporting: Reporting,
+    /// How long after the beginning of a call of `submit` that was never answered its effect may
+    /// still be unknown to `status`, in seconds. 0 when `status` knows at once: then a
+    /// submission needs no announcement.
+    pub visible_after_seconds: u32,
 }
 
 impl ErpCapability {
-    /// One import per project at a time, results per record.
+    /// One import per project at a time, results of every record, known at once.
     pub const fn new(repeated_execution: RepeatedExecution) -> Self {
         Self {
             repeated_execution,
             parallel_per_project: 1,
-            record_results: true,
+            reporting: Reporting::Every,
+            visible_after_seconds: 0,
         }
     }
+}
+
+/// Which records the results of an import name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reporting {
+    /// Every record, imported or refused.
+    Every,
+    /// Refused records only, and how many of each entity were imported. What became of a record
+    /// that is not named follows from the numbers, where they add up.
+    Refused,
+    /// None: `results` gives `Unsupported`.
+    Nothing,
 }
 
 /// What an ERP does with an execution id that it knows already.
@@ -179,8 +200,44 @@ impl ImportStatus {
 pub struct ResultsPage {
     /// Fates, in no promised order.
     pub records: Vec<RecordResult>,
+    /// How many records of each entity were imported; an empty list says that nothing was.
+    /// `None` where the ERP does not count, or on a page that leaves it to another.
+    pub totals: Option<Vec<EntityTotal>>,
+    /// What went wrong with the import as a whole, rather than with a record.
+    pub problems: Vec<ImportProblem>,
     /// Where to go on; `None` at the end.
     pub continuation: Option<String>,
+}
+
+impl ResultsPage {
+    /// A page with nothing but fates.
+    pub fn of(records: Vec<RecordResult>, continuation: Option<String>) -> Self {
+        Self {
+            records,
+            continuation,
+            ..Self::default()
+        }
+    }
+}
+
+/// What an import did with the records of one entity, by the ERP's count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EntityTotal {
+    /// Entity label.
+    pub entity: String,
+    /// Records that were created or updated.
+    pub imported: u64,
+}
+
+/// What went wrong with an import as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportProblem {
+    /// The ERP's code, where it has one.
+    pub code: Option<String>,
+    /// The ERP's message.
+    pub message: String,
+    /// Whose fault it is and whether repeating helps.
+    pub class: FailureClass,
 }
 
 /// Fate of one record.

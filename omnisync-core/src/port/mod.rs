@@ -8,6 +8,7 @@ mod blob_stage;
 mod clock;
 mod erp_importer;
 mod event_source;
+mod notifier;
 mod state_store;
 
 pub use blob_stage::{
@@ -15,13 +16,15 @@ pub use blob_stage::{
 };
 pub use clock::{Clock, IdSource};
 pub use erp_importer::{
-    ErpCapability, ErpImporter, FailureClass, ImportStatus, RecordKey, RecordOutcome, RecordResult,
-    RepeatedExecution, ResultsPage, Submission, SubmitReceipt,
+    EntityTotal, ErpCapability, ErpImporter, FailureClass, ImportProblem, ImportStatus, RecordKey,
+    RecordOutcome, RecordResult, RepeatedExecution, Reporting, ResultsPage, Submission,
+    SubmitReceipt,
 };
 pub use event_source::{
     DeadLetterReason, Delivery, DeliveryToken, Disposition, EventSource, EventSourceCapability,
     Received, Settled, SettlementMode,
 };
+pub use notifier::{Notice, NoticeEvent, Notifier};
 pub use state_store::{
     Action, Collection, Content, Document, DocumentKey, Expect, Page, Query, StateStore,
     StateStoreCapability, StateStoreExt, Write, WriteResult, Written,

@@ -1,6 +1,7 @@
 //! Staged packages are submitted once, and every order is settled.
 
 mod failing;
+mod hard_erps;
 mod settling;
 
 use std::sync::Arc;

@@ -5,6 +5,7 @@ mod batch;
 mod crash;
 mod deliver;
 mod explain;
+mod guard;
 mod ingest;
 mod retention;
 mod support;

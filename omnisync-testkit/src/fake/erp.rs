@@ -9,7 +9,7 @@ mod options;
 mod tables;
 
 pub use log::ImportedOrder;
-pub use options::{ErpFault, FakeErpOptions, OrderFailure};
+pub use options::{ErpFault, FakeErpOptions, Late, OrderFailure};
 pub use tables::{ErpTables, HeaderRow, LineRow};
 
 use std::fmt;
@@ -124,7 +124,13 @@ impl FakeErp {
             disk.forget(execution)?;
         }
         inner.executions.remove(&execution);
+        inner.lost.insert(execution);
         Ok(())
+    }
+
+    /// Whether this process ever [lost](Self::lose) an import.
+    pub fn was_lost(&self, execution: ExecutionId) -> bool {
+        self.lock().lost.contains(&execution)
     }
 
     /// The next call of `submit` goes wrong.
@@ -205,6 +211,10 @@ impl ErpImporter for FakeErp {
         let options = &self.lock().options;
         let mut capability = ErpCapability::new(options.repeated_execution);
         capability.parallel_per_project = options.parallel_per_project;
+        capability.reporting = options.reporting;
+        if let Some(late) = &options.late {
+            capability.visible_after_seconds = late.visible_after_seconds;
+        }
         capability
     }
 

@@ -10,7 +10,7 @@ use omnisync_core::error::{ErrorKind, PortError};
 use omnisync_core::id::{ExecutionId, ProjectName, Sha256};
 use omnisync_core::port::{
     ErpCapability, ErpImporter, FailureClass, ImportStatus, RecordKey, RecordOutcome, RecordResult,
-    RepeatedExecution, ResultsPage, Submission, SubmitReceipt,
+    RepeatedExecution, Reporting, ResultsPage, Submission, SubmitReceipt,
 };
 use omnisync_testkit::contract::{ErpImporterFixture, ErpPackage, ErpRow};
 
@@ -62,7 +62,7 @@ impl Erp {
     }
 
     pub(crate) fn without_record_results(mut self) -> Self {
-        self.capability.record_results = false;
+        self.capability.reporting = Reporting::Nothing;
         self
     }
 
@@ -156,7 +156,7 @@ impl ErpImporter for Erp {
         execution: ExecutionId,
         continuation: Option<String>,
     ) -> Result<ResultsPage, PortError> {
-        if !self.capability.record_results {
+        if self.capability.reporting == Reporting::Nothing {
             return Err(refusal(ErrorKind::Unsupported));
         }
         let inner = self.inner.lock().unwrap();
@@ -196,10 +196,7 @@ impl ErpImporter for Erp {
             next
         };
         let continuation = (last < import.rows.len()).then(|| next.to_string());
-        Ok(ResultsPage {
-            records,
-            continuation,
-        })
+        Ok(ResultsPage::of(records, continuation))
     }
 }
 

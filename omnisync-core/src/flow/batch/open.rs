@@ -128,6 +128,7 @@ impl BatchFlow {
                 opened_at: now,
                 sealed_at: None,
                 staged_at: None,
+                announced_at: None,
                 submitted_at: None,
                 done_at: None,
                 proposal: proposal.clone(),

@@ -10,7 +10,7 @@ use super::super::repository::{Repository, Saved, Stored};
 use super::super::worker::Worker;
 use super::outcome::{DeliverOutcome, Delivered};
 use super::policy::DeliverPolicy;
-use super::settling::Ruling;
+use super::ruling::Ruling;
 use crate::batch::{Attempt, BatchCommand, BatchRecord, BatchState, PackageRecord};
 use crate::error::{ErrorKind, PortError};
 use crate::id::ExecutionId;
@@ -133,7 +133,12 @@ impl Deliver {
     async fn submit(&self, batch: Stored<BatchRecord>) -> Result<DeliverOutcome, PortError> {
         let id = batch.record.id;
         match self.erp.status(ExecutionId::from(id)).await {
-            Ok(ImportStatus::NotSubmitted) => {}
+            Ok(ImportStatus::NotSubmitted) => {
+                if let Some(until) = self.may_have_it_until(&batch.record) {
+                    let waits_for = "the ERP, which may have the package already".to_owned();
+                    return self.wait(batch, waits_for, until, Attempt::Early).await;
+                }
+            }
             Ok(_) => return self.submitted(batch).await,
             Err(error) => return self.wait_after(batch, error, Slot::Keep).await,
         }
@@ -164,12 +169,37 @@ impl Deliver {
             sha256: package.sha256,
             content: read.content,
         };
+        let batch = match self.announce(batch).await? {
+            Saved::Yes(announced) => announced,
+            Saved::Lost => return Ok(DeliverOutcome::of(Some(id), Delivered::Elsewhere)),
+        };
         match self.erp.submit(submission).await {
             Ok(_) => self.submitted(batch).await,
             Err(error) if error.kind() == ErrorKind::AlreadyExists => self.submitted(batch).await,
             // What the ERP refuses for good it did not take.
             Err(error) => self.wait_after(batch, error, Slot::Leave).await,
         }
+    }
+
+    /// Stores that a submission is about to be made, for an ERP that may have a package without
+    /// knowing it yet.
+    async fn announce(&self, batch: Stored<BatchRecord>) -> Result<Saved, PortError> {
+        if self.erp.capability().visible_after_seconds == 0 {
+            return Ok(Saved::Yes(batch));
+        }
+        let now = self.worker.now();
+        self.repository
+            .advance(&batch, BatchCommand::Announce, now)
+            .await
+    }
+
+    /// When to ask again for a package that was announced and that the ERP does not know, while
+    /// it may have it nevertheless.
+    fn may_have_it_until(&self, batch: &BatchRecord) -> Option<DateTime<Utc>> {
+        let open = self.erp.capability().visible_after_seconds;
+        let until = batch.announced_at? + chrono::Duration::seconds(open.into());
+        let poll = Duration::from_millis(self.policy.poll_ms.into());
+        (self.worker.now() < until).then(|| until.min(self.worker.after(poll)))
     }
 
     async fn submitted(&self, batch: Stored<BatchRecord>) -> Result<DeliverOutcome, PortError> {
@@ -235,7 +265,13 @@ impl Deliver {
             // Where the wait cannot be stored, whoever runs the flow has to know of it.
             let too = |unsaved: PortError| unsaved.no_sooner(error.retry_after());
             let id = batch.record.id;
-            let waiting = self.wait(batch, waits_for, until, Attempt::Failed).await;
+            let refused = slot == Slot::Leave && !error.kind().is_ambiguous();
+            let ended = if refused {
+                Attempt::Refused
+            } else {
+                Attempt::Failed
+            };
+            let waiting = self.wait(batch, waits_for, until, ended).await;
             let waiting = waiting.map_err(too)?;
             if waiting.step == Delivered::Elsewhere {
                 return lost(waiting, error);
@@ -275,6 +311,7 @@ impl Deliver {
             .after(backoff.max(error.retry_after().unwrap_or_default()));
         let ended = match error.kind() {
             ErrorKind::Invalid | ErrorKind::TooLarge => Attempt::Futile,
+            kind if slot == Slot::Leave && !kind.is_ambiguous() => Attempt::Refused,
             _ => Attempt::Failed,
         };
         let too = |unsaved: PortError| unsaved.no_sooner(error.retry_after());

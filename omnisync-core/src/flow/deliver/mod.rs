@@ -3,6 +3,7 @@
 mod flow;
 mod outcome;
 mod policy;
+mod ruling;
 mod settling;
 
 pub use flow::Deliver;

@@ -8,32 +8,17 @@ use super::super::repository::{Decision, Saved, Stored};
 use super::super::settle::{ExpectedRecords, Fates, OrderVerdict};
 use super::flow::{Deliver, Slot};
 use super::outcome::{DeliverOutcome, Delivered, SettledOrder};
+use super::ruling::Ruling;
 use crate::batch::{Attempt, BatchCommand, BatchRecord, Member, Settlement};
 use crate::error::{ErrorKind, PortError};
 use crate::id::{ExecutionId, OrderId};
-use crate::order::{Cause, Command, OrderRecord, OrderState, QuarantineReason, StateName};
-use crate::port::ImportStatus;
+use crate::order::{Cause, Command, OrderRecord, OrderState, StateName};
+use crate::port::{ImportStatus, RecordKey, Reporting};
 
 /// Orders that are settled with one write.
 const SETTLE_ORDERS: usize = 500;
 /// Pages of results that one import may have.
 const RESULT_PAGES_MAX: usize = 100_000;
-
-/// What is known about the orders of a batch.
-pub(super) enum Ruling {
-    /// What the results say. Orders without a verdict are waited for, until the results have
-    /// been read for the last time.
-    Results {
-        fates: Fates,
-        /// The word with which the import ended.
-        status: String,
-        is_last: bool,
-    },
-    /// The import does not end.
-    Overdue,
-    /// The ERP does not take the package.
-    Refused { detail: String },
-}
 
 /// What settling one order did.
 struct SettledNow {
@@ -42,45 +27,6 @@ struct SettledNow {
     now: bool,
     /// Since when the order was in the pipeline.
     ingested_at: DateTime<Utc>,
-}
-
-impl Ruling {
-    /// True when no order is waited for any more.
-    fn is_final(&self) -> bool {
-        match self {
-            Self::Results { is_last, .. } => *is_last,
-            Self::Overdue | Self::Refused { .. } => true,
-        }
-    }
-
-    /// What happens to an order that the batch still holds; `None` while nobody knows.
-    fn command(
-        &self,
-        execution: ExecutionId,
-        record: &OrderRecord,
-        verdict: Option<OrderVerdict>,
-        attempts_max: u32,
-    ) -> Option<Command> {
-        let quarantine = |reason| Some(Command::Quarantine { reason });
-        if let Self::Refused { detail } = self {
-            let detail = detail.clone();
-            return quarantine(QuarantineReason::PackageRefused { execution, detail });
-        }
-        match verdict {
-            Some(OrderVerdict::Imported(evidence)) => Some(Command::Import { evidence }),
-            Some(OrderVerdict::Rejected(reason)) => Some(Command::Reject { reason }),
-            Some(OrderVerdict::Transient(_)) if record.retry_count < attempts_max => {
-                Some(Command::Retry { execution })
-            }
-            Some(OrderVerdict::Transient(_)) => {
-                quarantine(QuarantineReason::AttemptsExhausted { execution })
-            }
-            Some(OrderVerdict::Unresolved) | None if self.is_final() => {
-                quarantine(QuarantineReason::OutcomeUnknown { execution })
-            }
-            Some(OrderVerdict::Unresolved) | None => None,
-        }
-    }
 }
 
 impl Deliver {
@@ -108,9 +54,9 @@ impl Deliver {
         let mut fates = Fates::default();
         let mut continuation = None;
         for _ in 0..RESULT_PAGES_MAX {
-            let page = self.erp.results(execution, continuation).await?;
-            fates.extend(page.records);
-            continuation = page.continuation;
+            let page = self.erp.results(execution, continuation.take()).await?;
+            continuation.clone_from(&page.continuation);
+            fates.add(page);
             if continuation.is_none() {
                 return Ok(fates);
             }
@@ -135,6 +81,16 @@ impl Deliver {
         let Ruling::Results { fates, .. } = ruling else {
             return Ok(None);
         };
+        let expected = self.expected(record, member)?;
+        Ok(expected.map(|expected| fates.verdict(execution, &expected)))
+    }
+
+    /// The records that an order put into the package; `None` where that cannot be told any more.
+    fn expected(
+        &self,
+        record: &OrderRecord,
+        member: &Member,
+    ) -> Result<Option<ExpectedRecords>, PortError> {
         if record.content_hash != member.content {
             return Ok(None);
         }
@@ -150,12 +106,50 @@ impl Deliver {
                 ))
                 .with_source(error)
         })?;
-        let expected = ExpectedRecords {
+        Ok(Some(ExpectedRecords {
             order: member.order.clone(),
             header,
             lines,
+        }))
+    }
+
+    /// Decides what became of the records that an ERP does not name which names refused ones
+    /// only. Where some are refused, every order is read once more for it: a refusal that none
+    /// of them knows leaves the others open.
+    async fn weigh(
+        &self,
+        batch: &BatchRecord,
+        members: &[Member],
+        fates: &mut Fates,
+    ) -> Result<(), PortError> {
+        let Some(package) = &batch.package else {
+            return Ok(());
         };
-        Ok(Some(fates.verdict(execution, &expected)))
+        let mut labels = None;
+        for chunk in members.chunks(SETTLE_ORDERS) {
+            let ids: Vec<OrderId> = chunk.iter().map(|member| member.order.clone()).collect();
+            let orders = self.repository.orders_each(&ids).await?;
+            for (record, member) in orders.into_iter().zip(chunk) {
+                let Ok(Some(record)) = record else { continue };
+                let Some(expected) = self.expected(&record, member)? else {
+                    continue;
+                };
+                fates.claim(&expected);
+                let of = |key: &RecordKey| key.entity.clone();
+                labels
+                    .get_or_insert_with(|| (of(&expected.header), expected.lines.first().map(of)));
+            }
+            if labels.is_some() && !fates.has_refused() {
+                break;
+            }
+        }
+        if let Some((headers, lines)) = labels {
+            fates.weigh(&headers, package.orders.into());
+            if let Some(lines) = lines {
+                fates.weigh(&lines, package.lines.into());
+            }
+        }
+        Ok(())
     }
 
     /// Applies a ruling, order by order; whoever was settled before stays as he is.
@@ -170,6 +164,11 @@ impl Deliver {
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => return self.fail(batch, error, Slot::Keep).await,
         };
+        if let Ruling::Results { fates, .. } = &mut ruling
+            && self.erp.capability().reporting == Reporting::Refused
+        {
+            self.weigh(&batch.record, &members, fates).await?;
+        }
         let mut done = DeliverOutcome::of(Some(id), Delivered::Elsewhere);
         let mut settlement = Settlement::default();
         let mut unresolved = 0_usize;

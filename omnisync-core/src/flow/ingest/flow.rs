@@ -229,7 +229,7 @@ impl Ingest {
         *breaker = if down {
             breaker.failed(now, &self.policy.breaker)
         } else {
-            breaker.succeeded()
+            breaker.succeeded(now, &self.policy.breaker)
         };
         if let Some(until) = pause {
             *breaker = breaker.blocked(until);

@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use omnisync_core::error::PortError;
 use omnisync_core::id::{BatchId, BlobName, ExecutionId, OrderId, Sha256};
 use omnisync_core::port::{
-    ErpImporter, ImportStatus, RecordKey, RecordResult, Submission, SubmitReceipt, byte_stream,
+    EntityTotal, ErpImporter, ImportStatus, RecordKey, RecordResult, Submission, SubmitReceipt,
+    byte_stream,
 };
 
 use super::super::{Check, Violation};
@@ -109,21 +111,41 @@ impl<'a> Desk<'a> {
             .ok("status", self.importer.status(execution).await)
     }
 
+    /// What the ERP counted as imported, without entities of which it took nothing.
+    pub(super) async fn totals(
+        &self,
+        execution: ExecutionId,
+    ) -> Result<BTreeMap<String, u64>, Violation> {
+        let (_, totals) = self.pages(execution).await?;
+        let totals = totals.into_iter();
+        let totals = totals.map(|total| (total.entity, total.imported));
+        Ok(totals.filter(|(_, imported)| *imported > 0).collect())
+    }
+
     /// All pages of the results, sorted by key.
     pub(super) async fn results(
         &self,
         execution: ExecutionId,
     ) -> Result<Vec<RecordResult>, Violation> {
-        let mut all = Vec::new();
+        let (mut all, _) = self.pages(execution).await?;
+        all.sort_by(|left, right| left.key.cmp(&right.key));
+        Ok(all)
+    }
+
+    async fn pages(
+        &self,
+        execution: ExecutionId,
+    ) -> Result<(Vec<RecordResult>, Vec<EntityTotal>), Violation> {
+        let (mut all, mut totals) = (Vec::new(), Vec::new());
         let mut continuation = None;
         for _ in 0..PAGES_MAX {
             let page = self.importer.results(execution, continuation).await;
             let page = self.check.ok("results", page)?;
             all.extend(page.records);
+            totals.extend(page.totals.into_iter().flatten());
             continuation = page.continuation;
             if continuation.is_none() {
-                all.sort_by(|left, right| left.key.cmp(&right.key));
-                return Ok(all);
+                return Ok((all, totals));
             }
         }
         Err(self.check.violation("the pages of the results do not end"))

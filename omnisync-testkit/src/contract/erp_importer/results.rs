@@ -1,9 +1,11 @@
+use std::collections::BTreeMap;
+
 use omnisync_core::error::ErrorKind;
-use omnisync_core::port::{ImportStatus, RecordKey, RecordOutcome};
+use omnisync_core::port::{ImportStatus, RecordKey, RecordOutcome, Reporting};
 
 use super::super::Violation;
-use super::ErpImporterFixture;
 use super::desk::{Desk, execution, taken};
+use super::{ErpImporterFixture, ErpPackage};
 
 /// Clause 4: a word that nobody knows is `Unknown`, and never an end.
 ///
@@ -26,8 +28,8 @@ pub async fn c04_unknown_words_are_unknown<F: ErpImporterFixture>(
     Ok(())
 }
 
-/// Clause 5: the pages of results name every record of the package once. An ERP without record
-/// results gives `Unsupported`.
+/// Clause 5: the pages of results name every record of the package once, or every refused one
+/// once and count the others by entity. An ERP without record results gives `Unsupported`.
 ///
 /// # Errors
 /// Says what the importer did otherwise.
@@ -52,11 +54,20 @@ pub async fn c05_results_name_every_record_once<F: ErpImporterFixture>(
         fixture.finish(execution(number)).await;
         let status = desk.status(execution(number)).await?;
         desk.check.equal("the status", &status, &want)?;
-        if !desk.importer.capability().record_results {
+        let reporting = desk.importer.capability().reporting;
+        if reporting == Reporting::Nothing {
             let page = desk.importer.results(execution(number), None).await;
             desk.check
                 .refused("results", page, &[ErrorKind::Unsupported])?;
             continue;
+        }
+        if reporting == Reporting::Refused {
+            let totals = desk.totals(execution(number)).await?;
+            desk.check.equal(
+                "the records counted by entity",
+                &totals,
+                &taken_by_entity(&package),
+            )?;
         }
         let results = desk.results(execution(number)).await?;
         let named: Vec<(RecordKey, bool)> = results
@@ -67,6 +78,7 @@ pub async fn c05_results_name_every_record_once<F: ErpImporterFixture>(
             })
             .collect();
         let mut records = package.records.clone();
+        records.retain(|(_, refused)| *refused || reporting == Reporting::Every);
         records.sort();
         desk.check
             .equal("the number of results", &named.len(), &records.len())?;
@@ -77,6 +89,15 @@ pub async fn c05_results_name_every_record_once<F: ErpImporterFixture>(
         )?;
     }
     Ok(())
+}
+
+/// How many records of each entity the ERP takes, without entities of which it takes none.
+fn taken_by_entity(package: &ErpPackage) -> BTreeMap<String, u64> {
+    let mut totals = BTreeMap::new();
+    for (key, _) in package.records.iter().filter(|(_, refused)| !refused) {
+        *totals.entry(key.entity.clone()).or_default() += 1;
+    }
+    totals
 }
 
 /// Clause 6: a record is `Imported` only with evidence, and only when the ERP imported it.
@@ -97,7 +118,7 @@ pub async fn c06_imported_records_carry_evidence<F: ErpImporterFixture>(
     let imported = desk.imported().await;
     desk.check
         .equal("what was imported", &imported, &taken(&package, 1))?;
-    if !desk.importer.capability().record_results {
+    if desk.importer.capability().reporting == Reporting::Nothing {
         let page = desk.importer.results(execution(1), None).await;
         return desk
             .check
@@ -131,7 +152,7 @@ pub async fn c09_results_wait_for_the_end<F: ErpImporterFixture>(
     fixture: &F,
 ) -> Result<(), Violation> {
     let desk = Desk::open(fixture, "erp_importer.c09").await;
-    let supported = desk.importer.capability().record_results;
+    let supported = desk.importer.capability().reporting != Reporting::Nothing;
     let or_unsupported = |kind| {
         if supported {
             kind

@@ -1,7 +1,9 @@
 use bytes::Bytes;
 use omnisync_core::error::ErrorKind;
 use omnisync_core::id::Sha256;
-use omnisync_core::port::{ImportStatus, RecordResult, RepeatedExecution, Submission, byte_stream};
+use omnisync_core::port::{
+    ImportStatus, RecordResult, RepeatedExecution, Reporting, Submission, byte_stream,
+};
 
 use super::super::Violation;
 use super::desk::{Desk, execution, taken};
@@ -110,7 +112,7 @@ pub async fn c03_repeated_executions_follow_the_capability<F: ErpImporterFixture
 
 async fn outcome(desk: &Desk<'_>) -> Result<(ImportStatus, Vec<RecordResult>), Violation> {
     let status = desk.status(execution(1)).await?;
-    if desk.importer.capability().record_results {
+    if desk.importer.capability().reporting != Reporting::Nothing {
         return Ok((status, desk.results(execution(1)).await?));
     }
     Ok((status, Vec::new()))

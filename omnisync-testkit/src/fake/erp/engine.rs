@@ -1,18 +1,18 @@
 //! What an ERP knows, and what it does when it is called.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use omnisync_core::error::{ErrorKind, PortError};
 use omnisync_core::id::{ExecutionId, ProjectName, Sha256};
-use omnisync_core::port::{ImportStatus, RepeatedExecution, ResultsPage, SubmitReceipt};
+use omnisync_core::port::{ImportStatus, RepeatedExecution, Reporting, ResultsPage, SubmitReceipt};
 
 use super::disk::Disk;
-use super::execution::{Execution, Kept, Outcome, Stage, parse_word};
+use super::execution::{Execution, Fate, Kept, Outcome, Stage, parse_word};
 use super::importing;
 use super::log::{ImportedOrder, orders_of};
-use super::options::{ErpFault, FakeErpOptions, OrderFailure};
+use super::options::{ErpFault, FakeErpOptions, Late, OrderFailure};
 use super::tables::ErpTables;
 
 /// Records on one page of results.
@@ -31,6 +31,7 @@ pub(super) struct Inner {
     pub(super) submit_faults: VecDeque<ErpFault>,
     pub(super) status_faults: VecDeque<ErpFault>,
     pub(super) results_faults: VecDeque<ErpFault>,
+    pub(super) lost: BTreeSet<ExecutionId>,
     pub(super) disk: Option<Disk>,
     /// The outcome that was last written to disk or read from it, by its package: results are
     /// read page by page.
@@ -55,6 +56,7 @@ impl Inner {
             submit_faults: VecDeque::new(),
             status_faults: VecDeque::new(),
             results_faults: VecDeque::new(),
+            lost: BTreeSet::new(),
             disk: None,
             last_used: None,
             packages: 0,
@@ -91,6 +93,7 @@ impl Inner {
             let execution = Execution {
                 project: file.project,
                 package: file.package,
+                known_from: None,
                 stage,
             };
             self.executions.insert(file.execution, execution);
@@ -140,6 +143,7 @@ impl Inner {
         let execution = Execution {
             project,
             package,
+            known_from: self.options.late.as_ref().map(Late::known_from),
             stage: Stage::Queued { content, polls: 0 },
         };
         self.executions.insert(id, execution);
@@ -151,6 +155,12 @@ impl Inner {
         let Some(execution) = self.executions.get_mut(&id) else {
             return Ok(ImportStatus::NotSubmitted);
         };
+        if let Some(late) = &self.options.late
+            && execution.known_from > Some(late.clock.now())
+        {
+            let word = late.says.as_deref();
+            return Ok(word.map_or(ImportStatus::NotSubmitted, parse_word));
+        }
         let ends_now = match &mut execution.stage {
             Stage::Queued { polls, .. } => {
                 let ends = polls_to_end.is_some_and(|most| *polls >= most);
@@ -198,15 +208,18 @@ impl Inner {
             .iter()
             .skip(start)
             .take(RESULTS_PAGE_RECORDS);
+        let names_all = self.options.reporting == Reporting::Every;
         let page = records
+            .filter(|record| names_all || matches!(record.fate, Fate::Refused(_)))
             .filter(|record| self.silent.is_empty() || !self.silent.contains(&record.order))
             .map(|record| outcome.result(record))
             .collect();
         let next = start.saturating_add(RESULTS_PAGE_RECORDS);
         let continuation = (next < outcome.records.len()).then(|| next.to_string());
+        let totals = (!names_all && start == 0).then(|| outcome.totals());
         Ok(ResultsPage {
-            records: page,
-            continuation,
+            totals,
+            ..ResultsPage::of(page, continuation)
         })
     }
 

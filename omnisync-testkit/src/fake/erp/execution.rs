@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use chrono::{DateTime, Utc};
 use omnisync_core::id::Sha256;
-use omnisync_core::port::{FailureClass, ImportStatus, RecordKey, RecordOutcome, RecordResult};
+use omnisync_core::port::{
+    EntityTotal, FailureClass, ImportStatus, RecordKey, RecordOutcome, RecordResult,
+};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +19,8 @@ pub(super) struct Execution {
     pub(super) project: Sha256,
     /// Which package it imports, counted in the order in which they were taken.
     pub(super) package: u64,
+    /// The status does not know it before.
+    pub(super) known_from: Option<DateTime<Utc>>,
     pub(super) stage: Stage,
 }
 
@@ -150,6 +155,26 @@ impl Outcome {
             lines: Entity::default(),
             records: Vec::new(),
         }
+    }
+
+    /// How many records of each entity were taken.
+    pub(super) fn totals(&self) -> Vec<EntityTotal> {
+        let taken = |is_header: bool| {
+            let records = self.records.iter().filter(move |record| {
+                matches!(record.part, Part::Header { .. }) == is_header
+                    && matches!(record.fate, Fate::Taken(_))
+            });
+            u64::try_from(records.count()).unwrap_or(u64::MAX)
+        };
+        let totals = [(&self.headers, taken(true)), (&self.lines, taken(false))];
+        totals
+            .into_iter()
+            .filter(|(entity, _)| !entity.label.is_empty())
+            .map(|(entity, imported)| EntityTotal {
+                entity: entity.label.clone(),
+                imported,
+            })
+            .collect()
     }
 
     pub(super) fn result(&self, record: &ImportedRecord) -> RecordResult {

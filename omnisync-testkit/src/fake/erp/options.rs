@@ -1,8 +1,10 @@
 //! How an ERP behaves, and how it misbehaves on demand.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use omnisync_core::port::{FailureClass, RepeatedExecution};
+use chrono::{DateTime, TimeDelta, Utc};
+use omnisync_core::port::{Clock, FailureClass, RepeatedExecution, Reporting};
 
 /// How a [`FakeErp`](super::FakeErp) behaves.
 #[derive(Debug, Clone)]
@@ -17,6 +19,24 @@ pub struct FakeErpOptions {
     pub refused_share: f64,
     /// Imports of one project that may run at once. Default 1, as in Finance & Operations.
     pub parallel_per_project: u32,
+    /// Which records results name. Default: every one.
+    pub reporting: Reporting,
+    /// How late the status of an import is known. Default: at once.
+    pub late: Option<Late>,
+}
+
+/// An ERP whose status does not tell of an import for a while after it took the package, as that
+/// of Finance & Operations does not while it unpacks.
+#[derive(Debug, Clone)]
+pub struct Late {
+    /// Time of the ERP.
+    pub clock: Arc<dyn Clock>,
+    /// How long the status does not tell of it.
+    pub by: Duration,
+    /// What the status is meanwhile: a word, or `None` for an import that it does not know.
+    pub says: Option<String>,
+    /// What the capability promises, in seconds: no less than `by` where the import is not known.
+    pub visible_after_seconds: u32,
 }
 
 impl Default for FakeErpOptions {
@@ -26,7 +46,18 @@ impl Default for FakeErpOptions {
             polls_to_end: Some(1),
             refused_share: 0.0,
             parallel_per_project: 1,
+            reporting: Reporting::Every,
+            late: None,
         }
+    }
+}
+
+impl Late {
+    /// From when on the status knows an import that is taken now.
+    pub(super) fn known_from(&self) -> DateTime<Utc> {
+        let by = TimeDelta::from_std(self.by).unwrap_or(TimeDelta::MAX);
+        let known = self.clock.now().checked_add_signed(by);
+        known.unwrap_or(DateTime::<Utc>::MAX_UTC)
     }
 }
 

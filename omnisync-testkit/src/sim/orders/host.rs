@@ -87,6 +87,7 @@ impl PipelinePolicies {
                 breaker: BreakerPolicy {
                     failures_max: 2,
                     open_ms: 5_000,
+                    ..BreakerPolicy::default()
                 },
                 ..IngestPolicy::default()
             },

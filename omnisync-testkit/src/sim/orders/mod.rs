@@ -6,6 +6,7 @@
 //! whether it keeps the promises too.
 
 mod audit;
+mod catalogue;
 mod environment;
 mod host;
 mod play;
@@ -13,6 +14,7 @@ mod scenario;
 mod workload;
 
 pub use audit::{INVARIANTS, Standing};
+pub use catalogue::{MARKS, scenarios};
 pub use host::{Host, Pipeline, PipelinePolicies, Ports};
-pub use scenario::{MARKS, OrderScenario, scenarios};
+pub use scenario::{Lateness, OrderScenario};
 pub use workload::{Drawing, Twist};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use omnisync_core::port::{BlobStage, StateStore};
+use omnisync_core::port::{BlobStage, ErpImporter as _, Reporting, StateStore};
 
 use super::super::scenario::{Life, Play, Worker};
 use super::super::violation::Violation;
@@ -105,6 +105,7 @@ impl Play for OrderPlay {
             .with_damage(|damage| damage.imports.clone());
         self.auditor.audit(&Finish {
             harmed_imports: &harmed,
+            counts: self.ports.erp.capability().reporting == Reporting::Refused,
         })
     }
 }

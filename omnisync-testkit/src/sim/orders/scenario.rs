@@ -1,4 +1,5 @@
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use omnisync_core::port::{BlobStage, Content, RepeatedExecution, StateStore};
 
@@ -10,56 +11,26 @@ use super::host::{Host, Pipeline, PipelinePolicies, Ports};
 use super::play::{Age, BarePorts, OrderPlay};
 use super::workload::{CANARIES, Drawing, Twist, Workload};
 use crate::fake::{
-    FakeErp, FakeErpOptions, MemoryBlobStage, MemoryStateStore, MemoryStateStoreOptions,
+    FakeErp, FakeErpOptions, Late, MemoryBlobStage, MemoryStateStore, MemoryStateStoreOptions,
     QueueOptions, QueueSource,
 };
 
 /// Calls behind which a query may lag.
 const QUERY_LAG: u64 = 6;
 
-/// Everything worth seeing at least once.
-pub const MARKS: [&str; 37] = [
-    "attempts exhausted",
-    "batch retired",
-    "blob was there",
-    "breaker open",
-    "cancelled",
-    "cancelled after import",
-    "cancelled import seen",
-    "dead letter",
-    "empty batch",
-    "failed import",
-    "import cancelled",
-    "import lost",
-    "lock lost",
-    "order contended",
-    "order retired",
-    "orphan swept",
-    "outcome unknown",
-    "package built again",
-    "package damaged",
-    "package vanished",
-    "partial import",
-    "project was busy",
-    "queued revision promoted",
-    "rejected",
-    "repeated submission refused",
-    "revision conflict",
-    "revision queued",
-    "sent again",
-    "settled order updated",
-    "settled too late",
-    "submitted again",
-    "superseded",
-    "takeover",
-    "unknown status",
-    "unmatched result",
-    "unpackable order set aside",
-    "zombie fenced",
-];
-
 /// Makes the system behind a port anew for a run.
 type Make<P> = Arc<dyn Fn(&Sim) -> Arc<P> + Send + Sync>;
+
+/// How late an ERP is that does not tell of an import for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lateness {
+    /// For how long.
+    pub by: Duration,
+    /// What the status is meanwhile: a word, or `None` for an import that it does not know.
+    pub says: Option<&'static str>,
+    /// What the capability promises, in seconds.
+    pub visible_after_seconds: u32,
+}
 
 /// The order pipeline over a queue, a store, a stage and an ERP that misbehave.
 #[derive(Clone)]
@@ -69,6 +40,7 @@ pub struct OrderScenario {
     drawing: Drawing,
     erp: FakeErpOptions,
     any_erp: bool,
+    late: Option<Lateness>,
     ages: bool,
     queue: QueueOptions,
     reads: Option<ReadStanding>,
@@ -100,6 +72,7 @@ impl OrderScenario {
             drawing: Drawing::Fixed(vec![Twist::Plain; 3]),
             erp: FakeErpOptions::default(),
             any_erp: false,
+            late: None,
             ages: false,
             queue: QueueOptions::default(),
             reads: None,
@@ -147,6 +120,13 @@ impl OrderScenario {
         self
     }
 
+    /// So many steps of healing, for what takes its time.
+    #[must_use]
+    pub fn with_heal_ticks(mut self, ticks: u32) -> Self {
+        self.shape.heal_ticks_max = ticks;
+        self
+    }
+
     /// The same scenario with another host.
     #[must_use]
     pub fn with_host(mut self, host: impl Host + 'static) -> Self {
@@ -181,6 +161,13 @@ impl OrderScenario {
     #[must_use]
     pub fn with_erp(mut self, options: FakeErpOptions) -> Self {
         self.erp = options;
+        self
+    }
+
+    /// An ERP that does not tell of an import for a while after it took it.
+    #[must_use]
+    pub fn with_late_erp(mut self, late: Lateness) -> Self {
+        self.late = Some(late);
         self
     }
 
@@ -220,8 +207,17 @@ impl OrderScenario {
     }
 
     fn erp_options(&self, sim: &Sim) -> FakeErpOptions {
+        let late = self.late.as_ref().map(|late| Late {
+            clock: Arc::new(sim.clock()),
+            by: late.by,
+            says: late.says.map(str::to_owned),
+            visible_after_seconds: late.visible_after_seconds,
+        });
         if !self.any_erp {
-            return self.erp.clone();
+            return FakeErpOptions {
+                late,
+                ..self.erp.clone()
+            };
         }
         let repeated_execution = match sim.choose(3) {
             0 => RepeatedExecution::Rejected,
@@ -231,6 +227,7 @@ impl OrderScenario {
         FakeErpOptions {
             repeated_execution,
             polls_to_end: Some(sim.choose(4)),
+            late,
             ..self.erp.clone()
         }
     }
@@ -303,68 +300,4 @@ impl Scenario for OrderScenario {
             age: if self.ages { Age::Young } else { Age::None },
         })
     }
-}
-
-/// The scenarios that the order pipeline is held to.
-pub fn scenarios() -> Vec<OrderScenario> {
-    use Twist::{
-        Cancel, CancelWhileClaimed, Conflict, CutOff, FailsOnce, HalfFailsOnce, HalfRefused, Plain,
-        Refused, SameContent, SameEvent, Unmentioned, Unpackable, Update, UpdateAfterImport,
-        UpdateFirst, UpdateWhileClaimed,
-    };
-    let pipeline = OrderScenario::of_pipeline;
-    let plain = |orders| vec![Plain; orders];
-    let slow = |repeated_execution| FakeErpOptions {
-        repeated_execution,
-        polls_to_end: Some(2),
-        ..FakeErpOptions::default()
-    };
-    let prompt = FakeErpOptions {
-        polls_to_end: Some(0),
-        ..FakeErpOptions::default()
-    };
-    let retiring = PipelinePolicies {
-        retention: Some(omnisync_core::policy::RetentionPolicy::default()),
-        ..PipelinePolicies::default()
-    };
-    let old = move |ports: Ports| -> Box<dyn Worker> { Box::new(Pipeline::new(ports, &retiring)) };
-    vec![
-        pipeline("solo")
-            .with_workers(1)
-            .with_orders(plain(1))
-            .with_rounds(1)
-            .with_erp(prompt.clone()),
-        pipeline("never-sent")
-            .with_workers(1)
-            .with_orders([Cancel])
-            .with_rounds(1),
-        pipeline("duel")
-            .with_orders(plain(1))
-            .with_rounds(1)
-            .with_erp(prompt),
-        pipeline("one-worker").with_workers(1).with_orders(plain(3)),
-        pipeline("two-workers").with_orders(plain(3)),
-        pipeline("two-batches").with_orders(plain(6)),
-        pipeline("pair").with_orders(plain(2)).with_rounds(2),
-        pipeline("partial-import").with_orders([Refused, FailsOnce, HalfFailsOnce, HalfRefused]),
-        pipeline("updates").with_orders([Update, UpdateFirst, UpdateWhileClaimed]),
-        pipeline("late-changes").with_orders([UpdateAfterImport, CancelWhileClaimed]),
-        pipeline("bad-orders").with_orders([Plain, Unpackable, CutOff, Conflict]),
-        pipeline("duplicates").with_orders([SameEvent, SameContent, Plain]),
-        pipeline("silent-erp").with_orders([Unmentioned, Plain]),
-        pipeline("erp-runs-again")
-            .with_orders(plain(2))
-            .with_erp(slow(RepeatedExecution::RunsAgain)),
-        pipeline("erp-returns-existing")
-            .with_orders(plain(2))
-            .with_erp(slow(RepeatedExecution::ReturnsExisting)),
-        OrderScenario::new("old-age", old)
-            .with_orders([Plain, Refused])
-            .with_rounds(2)
-            .with_age(),
-        pipeline("swarm")
-            .with_any_orders(4)
-            .with_workers(2)
-            .with_marks(MARKS),
-    ]
 }

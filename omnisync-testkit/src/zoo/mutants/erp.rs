@@ -10,7 +10,8 @@ use omnisync_core::error::PortError;
 use omnisync_core::id::{BatchId, ExecutionId};
 use omnisync_core::order::OrderState;
 use omnisync_core::port::{
-    ErpImporter, IdSource, ImportStatus, RecordOutcome, ResultsPage, Submission, SubmitReceipt,
+    ErpCapability, ErpImporter, IdSource, ImportStatus, RecordOutcome, ResultsPage, Submission,
+    SubmitReceipt,
 };
 
 use super::edits::Edits;
@@ -43,7 +44,28 @@ fn submitting() -> Vec<Specimen> {
             [scenes::runs_again()],
             on_erp(|_| Unasking::default()),
         ),
+        Specimen::new(
+            "unannounced",
+            "a package is submitted again as soon as the ERP does not know it, and nobody notes \
+             that it may be on its way",
+            &["I-O2"],
+            [scenes::late()],
+            on_erp(|_| Unannouncing),
+        ),
     ]
+}
+
+/// Takes the ERP for one that knows at once what it has.
+#[derive(Debug)]
+struct Unannouncing;
+
+#[async_trait]
+impl ErpHabit for Unannouncing {
+    fn capability(&self, erp: &dyn ErpImporter) -> ErpCapability {
+        let mut capability = erp.capability();
+        capability.visible_after_seconds = 0;
+        capability
+    }
 }
 
 /// The import that each batch is called by now.

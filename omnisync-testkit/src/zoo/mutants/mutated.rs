@@ -163,6 +163,10 @@ impl<H: StageHabit> BlobStage for Mutated<dyn BlobStage, H> {
 /// What is done differently with an ERP.
 #[async_trait]
 pub(super) trait ErpHabit: Debug + Send + Sync + 'static {
+    fn capability(&self, erp: &dyn ErpImporter) -> ErpCapability {
+        erp.capability()
+    }
+
     async fn submit(
         &self,
         erp: &dyn ErpImporter,
@@ -192,7 +196,7 @@ pub(super) trait ErpHabit: Debug + Send + Sync + 'static {
 #[async_trait]
 impl<H: ErpHabit> ErpImporter for Mutated<dyn ErpImporter, H> {
     fn capability(&self) -> ErpCapability {
-        self.port.capability()
+        self.habit.capability(&*self.port)
     }
 
     async fn submit(&self, submission: Submission) -> Result<SubmitReceipt, PortError> {

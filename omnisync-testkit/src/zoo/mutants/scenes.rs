@@ -15,7 +15,7 @@ use omnisync_core::port::{
 use super::mutated::{Mutated, StoreHabit};
 use crate::clock::{ManualClock, later};
 use crate::fake::{FakeErpOptions, MemoryStateStore, QueueOptions};
-use crate::sim::orders::{OrderScenario, Pipeline, PipelinePolicies, Ports, Twist};
+use crate::sim::orders::{Lateness, OrderScenario, Pipeline, PipelinePolicies, Ports, Twist};
 use crate::sim::{Sim, Worker};
 use crate::zoo::Specimen;
 
@@ -103,6 +103,15 @@ pub(super) fn runs_again() -> OrderScenario {
     })
 }
 
+/// An ERP that does not know at once what it took, and imports again what it is given again.
+pub(super) fn late() -> OrderScenario {
+    runs_again().renamed("late").with_late_erp(Lateness {
+        by: Duration::from_secs(20),
+        says: None,
+        visible_after_seconds: 600,
+    })
+}
+
 /// Any orders, and an ERP with any manners.
 pub(super) fn any() -> OrderScenario {
     pair().renamed("any").with_any_orders(4)
@@ -154,6 +163,7 @@ pub(super) fn sound() -> Vec<Specimen> {
         Specimen::sound("sound-bad", bad()),
         Specimen::sound("sound-disputed", disputed()),
         Specimen::sound("sound-runs-again", runs_again()),
+        Specimen::sound("sound-late", late()),
         Specimen::sound("sound-any", any()),
         Specimen::sound("sound-old-age", old_age()),
         Specimen::sound("sound-outage", outage()),

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use omnisync_core::id::{ExecutionId, ProjectName};
-use omnisync_core::port::{ErpImporter, RecordKey, RepeatedExecution};
+use omnisync_core::port::{ErpImporter, RecordKey, RepeatedExecution, Reporting};
 use omnisync_testkit::contract::{ErpImporterFixture, ErpPackage, ErpRow};
 use omnisync_testkit::fake::{FakeErp, FakeErpOptions, OrderFailure, PlainFormat};
 use tempfile::TempDir;
@@ -171,6 +171,17 @@ mod running_again_in_parallel_in_a_folder {
         fixture = Erp::in_folder(FakeErpOptions {
             parallel_per_project: 4,
             ..repeating(RepeatedExecution::RunsAgain)
+        }),
+    );
+}
+
+mod naming_refused_records_only {
+    use super::*;
+
+    omnisync_testkit::erp_importer_contract!(
+        fixture = Erp::in_memory(FakeErpOptions {
+            reporting: Reporting::Refused,
+            ..by_hand()
         }),
     );
 }

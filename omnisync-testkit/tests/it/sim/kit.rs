@@ -270,10 +270,7 @@ impl ErpImporter for Importer {
                 evidence: "RecId 1".to_owned(),
             },
         };
-        Ok(ResultsPage {
-            records: ["1", "2", "3"].map(record).into(),
-            continuation: None,
-        })
+        Ok(ResultsPage::of(["1", "2", "3"].map(record).into(), None))
     }
 }
 

@@ -197,6 +197,8 @@ impl Books {
             StateName::Cancelled if self.was_created(id) => wrong("the ERP holds it"),
             StateName::Imported | StateName::Cancelled => Ok(()),
             StateName::Rejected if planned.is_refused() => Ok(()),
+            // By its count, the ERP took nothing of an import that somebody cancelled.
+            StateName::Rejected if finish.counts && !finish.harmed_imports.is_empty() => Ok(()),
             StateName::Quarantined if self.may_be_set_aside(planned, view, finish) => Ok(()),
             name => {
                 let reason = view

@@ -1,9 +1,10 @@
 //! What the ERP did, whatever it told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::{DateTime, TimeDelta, Utc};
 use omnisync_core::id::ExecutionId;
-use omnisync_core::port::{ErpImporter as _, RepeatedExecution};
+use omnisync_core::port::{Clock as _, ErpImporter as _, RepeatedExecution};
 
 use super::super::workload::CURRENCY;
 use super::view::OrderView;
@@ -13,7 +14,7 @@ use crate::fault::Call;
 /// What was submitted, and who asked about it before.
 #[derive(Debug, Default)]
 pub(super) struct Submissions {
-    taken: BTreeSet<ExecutionId>,
+    taken: BTreeMap<ExecutionId, DateTime<Utc>>,
     /// Lives of workers that asked about an import and have not submitted it since.
     asked: BTreeSet<((usize, u32), ExecutionId)>,
     /// The call that submitted last: it may do so twice.
@@ -26,22 +27,36 @@ impl Auditor {
         self.books().submissions.asked.insert((life, execution));
     }
 
-    /// An ERP that runs again what it has makes everything twice for those who do not ask.
+    /// An ERP that runs again what it has makes everything twice for those who do not ask, or do
+    /// not wait until it can know the answer.
     pub(super) fn submitted(&self, call: &Call, execution: ExecutionId) {
         let life = self.sim.life();
-        let repeated = self.erp.capability().repeated_execution;
+        let capability = self.erp.capability();
+        let now = self.sim.clock().now();
         let mut books = self.books();
         let submissions = &mut books.submissions;
         if std::mem::replace(&mut submissions.last, call.number) == call.number {
             return;
         }
         let was_asked = submissions.asked.remove(&(life, execution));
-        let is_new = submissions.taken.insert(execution);
-        if !is_new && !was_asked && repeated == RepeatedExecution::RunsAgain {
-            self.violate(
-                "I-O2",
-                format!("import {execution} runs again, and nobody asked whether it had run"),
-            );
+        let Some(before) = submissions.taken.insert(execution, now) else {
+            return;
+        };
+        if capability.repeated_execution != RepeatedExecution::RunsAgain
+            || self.erp.was_lost(execution)
+        {
+            return;
+        }
+        // Clocks of workers may be off by as much as they step.
+        let open = capability.visible_after_seconds / 2;
+        let open = now < before + TimeDelta::seconds(open.into());
+        if !was_asked || open {
+            let why = if open {
+                "the ERP could not know it yet"
+            } else {
+                "nobody asked whether it had run"
+            };
+            self.violate("I-O2", format!("import {execution} runs again: {why}"));
         }
     }
 

@@ -334,4 +334,6 @@ impl Observer for Auditor {
 pub(super) struct Finish<'f> {
     /// Imports that the ERP lost or that were cancelled there.
     pub(super) harmed_imports: &'f [ExecutionId],
+    /// The ERP names refused records only and counts the others.
+    pub(super) counts: bool,
 }

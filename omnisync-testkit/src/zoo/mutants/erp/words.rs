@@ -159,9 +159,6 @@ impl ErpHabit for Believing {
         if !is_believed {
             return erp.results(execution, continuation).await;
         }
-        Ok(ResultsPage {
-            records: self.packed(execution).await?,
-            continuation: None,
-        })
+        Ok(ResultsPage::of(self.packed(execution).await?, None))
     }
 }
