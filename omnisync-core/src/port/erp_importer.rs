@@ -10,9 +10,9 @@ use crate::id::{BlobName, ExecutionId, ProjectName, Sha256};
 ///
 /// # Contract
 /// 1. A submission that was acknowledged is known to `status` under its execution id, in this
-///    process and after a restart of either side. One that took effect without an
-///    acknowledgement is known no later than `capability().visible_after_seconds` after its call
-///    began.
+///    process and after a restart of either side; so is one that took effect without an
+///    acknowledgement. It is known no later than `capability().visible_after_seconds` after its
+///    call began.
 /// 2. `status` of an execution id that was never submitted gives `NotSubmitted`.
 /// 3. Submitting an execution id a second time does what `capability().repeated_execution`
 ///    says; with `Rejected` it gives `AlreadyExists` and changes nothing.
@@ -69,9 +69,9 @@ pub struct ErpCapability {
     pub parallel_per_project: u32,
     /// Which records `results` names.
     pub reporting: Reporting,
-    /// How long after the beginning of a call of `submit` that was never answered its effect may
-    /// still be unknown to `status`, in seconds. 0 when `status` knows at once: then a
-    /// submission needs no announcement.
+    /// How long after the beginning of a call of `submit` its effect may still be unknown to
+    /// `status`, in seconds. 0 when `status` knows at once: then a submission needs no
+    /// announcement.
     pub visible_after_seconds: u32,
 }
 

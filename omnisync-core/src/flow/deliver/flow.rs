@@ -230,7 +230,9 @@ impl Deliver {
         if status.has_ended() {
             return self.settle(batch, &status).await;
         }
-        if status == ImportStatus::NotSubmitted && older(self.policy.vanished_seconds) {
+        let visible_after = self.erp.capability().visible_after_seconds;
+        let vanished = self.policy.vanished_seconds.max(visible_after);
+        if status == ImportStatus::NotSubmitted && older(vanished) {
             warn!(batch.id = %batch.record.id, "the ERP has no trace of the import");
             let waits_for = "the ERP lost the import: it is submitted again".to_owned();
             let until = now;

@@ -166,7 +166,7 @@ fn hard_erps() -> Vec<OrderScenario> {
         OrderScenario::new("unknown-for-hours", patient)
             .with_orders([Plain; 2])
             .with_workers(1)
-            .with_heal_ticks(200)
+            .with_heal_ticks(500)
             .with_late_erp(Lateness {
                 by: Duration::from_secs(2 * 3_600),
                 says: Some("Reticulating"),
