@@ -1,0 +1,49 @@
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+pub mod redact;
+mod secret;
+
+mod allow;
+mod endpoint;
+
+mod transport;
+
+mod retry_after;
+mod trace;
+
+mod budget;
+mod call;
+mod client;
+mod config;
+mod error;
+mod throttle;
+
+mod token;
+
+#[cfg(feature = "reqwest")]
+mod reqwest;
+
+pub use allow::HostAllowList;
+pub use call::{Call, Repeat};
+pub use client::{Client, ClientBuilder, RefusalReader};
+pub use config::ClientConfig;
+pub use endpoint::{Endpoint, URL_BYTES_MAX, UrlError};
+pub use error::HttpError;
+pub use retry_after::retry_after;
+pub use secret::Secret;
+pub use throttle::{SharedThrottle, TurnGuard};
+pub use token::{
+    AccessToken, EntraClientCredentials, EntraConfig, ManagedIdentity, ManagedIdentityConfig,
+    Scope, StaticToken, TokenCache, TokenCacheConfig, TokenProvider, WorkloadIdentity,
+    WorkloadIdentityConfig,
+};
+pub use trace::TraceContext;
+pub use transport::{Limits, Request, Response, Transport, TransportError, TransportErrorKind};
+
+#[cfg(feature = "reqwest")]
+#[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
+pub use crate::reqwest::{ReqwestConfig, ReqwestTransport};
+#[cfg(feature = "azure_core")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure_core")))]
+pub use token::AzureCredential;
