@@ -23,13 +23,11 @@ impl TokenCredential for Sdk {
         scopes: &[&str],
         _: Option<TokenRequestOptions<'_>>,
     ) -> azure_core::Result<AzureToken> {
-        match &self.0 {
-            Some(kind) => Err(azure_core::Error::new(kind.clone(), "c4nary")),
-            None => {
-                let end = OffsetDateTime::from_unix_timestamp(1_893_456_000).unwrap();
-                Ok(AzureToken::new(scopes.join("+"), end))
-            }
+        if let Some(kind) = &self.0 {
+            return Err(azure_core::Error::new(kind.clone(), "c4nary"));
         }
+        let end = OffsetDateTime::from_unix_timestamp(1_893_456_000).unwrap();
+        Ok(AzureToken::new(scopes.join("+"), end))
     }
 }
 

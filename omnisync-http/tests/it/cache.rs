@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
+use futures::FutureExt as _;
 use futures::channel::oneshot;
 use futures::executor::{LocalPool, block_on};
 use futures::future::{RemoteHandle, join_all};
@@ -46,7 +47,8 @@ impl Case {
         let clock = ManualClock::default();
         let authority = Arc::new(Authority::default());
         let ids = Ids::new(jitter);
-        let cache = TokenCache::new(authority.clone(), Arc::new(clock.clone()), ids);
+        let provider: Arc<dyn TokenProvider> = Arc::<Authority>::clone(&authority);
+        let cache = TokenCache::new(provider, Arc::new(clock.clone()), ids);
         Self {
             pool: LocalPool::new(),
             clock,
@@ -97,20 +99,20 @@ impl Case {
     #[track_caller]
     fn served(&mut self, name: &str) -> AccessToken {
         let caller = self.caller();
-        let token = self.done(caller).unwrap();
+        let token = done(caller).unwrap();
         assert_eq!(token.secret().expose(), name);
         token
-    }
-
-    #[track_caller]
-    fn done(&mut self, caller: Caller) -> Answer {
-        use futures::FutureExt as _;
-        caller.now_or_never().expect("the caller still waits")
     }
 
     fn now(&self) -> DateTime<Utc> {
         self.clock.now()
     }
+}
+
+/// What a caller got that need not wait any longer.
+#[track_caller]
+fn done(caller: Caller) -> Answer {
+    caller.now_or_never().expect("the caller still waits")
 }
 
 fn unavailable() -> PortError {
@@ -139,8 +141,8 @@ fn every_scope_has_its_own_token() {
     case.grant("a", 3_600);
     case.grant("b", 3_600);
     let secret = |answer: Answer| answer.unwrap().secret().expose().to_owned();
-    assert_eq!(secret(case.done(one)), "a");
-    assert_eq!(secret(case.done(other)), "b");
+    assert_eq!(secret(done(one)), "a");
+    assert_eq!(secret(done(other)), "b");
 }
 
 #[test]
@@ -152,7 +154,7 @@ fn a_caller_that_gives_up_leaves_the_request_to_the_others() {
     case.pool.run_until_stalled();
     assert_eq!(case.open(), 1);
     case.grant("a", 3_600);
-    assert_eq!(case.done(second).unwrap().secret().expose(), "a");
+    assert_eq!(done(second).unwrap().secret().expose(), "a");
 }
 
 #[test]
@@ -164,7 +166,7 @@ fn a_request_that_all_gave_up_is_made_anew() {
     let caller = case.caller();
     assert_eq!(case.open(), 1);
     case.grant("b", 3_600);
-    assert_eq!(case.done(caller).unwrap().secret().expose(), "b");
+    assert_eq!(done(caller).unwrap().secret().expose(), "b");
 }
 
 #[test]
@@ -173,13 +175,13 @@ fn all_callers_of_a_failed_request_get_its_error_and_the_next_one_asks() {
     let callers = [case.caller(), case.caller()];
     case.refuse(unavailable());
     for caller in callers {
-        let error = case.done(caller).unwrap_err();
+        let error = done(caller).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert_eq!(error.report(), "token.test: unavailable (down): cause");
     }
     let caller = case.caller();
     case.grant("a", 3_600);
-    assert!(case.done(caller).is_ok());
+    assert!(done(caller).is_ok());
 }
 
 #[test]
@@ -195,7 +197,7 @@ fn a_token_is_replaced_before_its_end_by_one_caller_while_the_others_go_on() {
     assert_eq!(case.open(), 1);
     case.served("a");
     case.grant("b", 3_600);
-    assert_eq!(case.done(first).unwrap().secret().expose(), "b");
+    assert_eq!(done(first).unwrap().secret().expose(), "b");
     case.served("b");
 }
 
@@ -221,7 +223,7 @@ fn a_failed_refresh_is_no_error_while_the_old_token_works() {
     case.clock.advance(seconds(3_301));
     let refresh = case.caller();
     case.refuse(unavailable());
-    assert_eq!(case.done(refresh).unwrap().secret().expose(), "a");
+    assert_eq!(done(refresh).unwrap().secret().expose(), "a");
 
     // It is not tried again at once, but before long.
     case.served("a");
@@ -233,7 +235,7 @@ fn a_failed_refresh_is_no_error_while_the_old_token_works() {
     // An old token that ended meanwhile does not help.
     case.clock.advance(seconds(300));
     case.refuse(unavailable());
-    assert!(case.done(refresh).is_err());
+    assert!(done(refresh).is_err());
 }
 
 #[test]
@@ -248,7 +250,7 @@ fn a_short_life_is_used_by_half() {
     let refresh = case.caller();
     assert_eq!(case.open(), 1);
     case.grant("b", 0);
-    assert_eq!(case.done(refresh).unwrap().secret().expose(), "b");
+    assert_eq!(done(refresh).unwrap().secret().expose(), "b");
     let _next = case.caller();
     assert_eq!(case.open(), 1);
 }
@@ -259,7 +261,7 @@ fn only_the_token_that_was_not_taken_is_forgotten() {
     let scope = Scope::new("scope").unwrap();
     let caller = case.caller();
     case.grant("a", 3_600);
-    let old = case.done(caller).unwrap();
+    let old = done(caller).unwrap();
     case.cache.invalidate(&scope, &old);
     let caller = case.caller();
     case.grant("b", 3_600);
@@ -277,10 +279,10 @@ fn an_authority_that_asks_for_a_pause_gets_it() {
     let mut case = Case::new(0.0);
     let caller = case.caller();
     case.refuse(unavailable().with_retry_after(seconds(20)));
-    assert!(case.done(caller).is_err());
+    assert!(done(caller).is_err());
     case.clock.advance(seconds(19));
     let caller = case.caller();
-    let error = case.done(caller).unwrap_err();
+    let error = done(caller).unwrap_err();
     assert_eq!(error.retry_after(), Some(seconds(20)));
     assert_eq!(case.open(), 0);
     case.clock.advance(seconds(1));
@@ -293,7 +295,7 @@ fn a_rest_after_a_failed_refresh_does_not_outlive_the_old_token() {
     let mut case = Case::new(0.0);
     let caller = case.caller();
     case.grant("a", 3_600);
-    let old = case.done(caller).unwrap();
+    let old = done(caller).unwrap();
     case.clock.advance(seconds(3_301));
     let refresh = case.caller();
     case.refuse(unavailable());

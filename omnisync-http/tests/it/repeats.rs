@@ -1,11 +1,14 @@
 //! What is sent again, when, and how often.
 
 use futures::executor::block_on;
-use omnisync_core::ErrorKind;
+use omnisync_core::policy::RetryPolicy;
+use omnisync_core::port::Clock as _;
+use omnisync_core::{ErrorKind, PortError};
 use omnisync_http::{Repeat, TransportErrorKind};
 
-use crate::support::Script;
-use crate::support::{answer, answer_with, builder, client, clock, config, get, post, seconds};
+use crate::support::{
+    Script, answer, answer_with, builder, builder_with, client, clock, config, get, post, seconds,
+};
 
 const LOST: [TransportErrorKind; 2] = [TransportErrorKind::TimedOut, TransportErrorKind::Cut];
 
@@ -25,12 +28,10 @@ fn what_passes_is_repeated_with_growing_delays() {
 fn jitter_halves_a_delay_at_most() {
     let clock = clock();
     let script = Script::new(&clock, [answer(500), answer(500), answer(200)]);
-    let ids = crate::support::Ids::new(0.0);
-    let client =
-        omnisync_http::Client::builder(script.clone(), std::sync::Arc::new(clock.clone()), ids)
-            .with_config(config())
-            .build()
-            .unwrap();
+    let client = builder_with(&script, &clock, 0.0)
+        .with_config(config())
+        .build()
+        .unwrap();
     block_on(client.send(get())).unwrap();
     assert_eq!(script.pauses(), [500, 1_000]);
 }
@@ -163,14 +164,14 @@ fn a_date_to_retry_after_counts_from_the_date_of_the_answer() {
 #[test]
 fn a_long_wait_is_given_to_the_caller_and_not_slept() {
     let (client, script, clock) = client([answer_with(429, &[("retry-after", "31")], "")]);
-    let before = omnisync_core::port::Clock::now(&clock);
+    let before = clock.now();
     let error = block_on(client.send(get())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Throttled);
     assert_eq!(error.retry_after(), Some(seconds(31)));
-    assert_eq!(omnisync_core::port::Clock::now(&clock), before);
+    assert_eq!(clock.now(), before);
     assert_eq!(script.take().len(), 1);
 
-    let port = omnisync_core::PortError::from(error);
+    let port = PortError::from(error);
     assert_eq!(port.operation(), "crm.read");
     assert_eq!(port.retry_after(), Some(seconds(31)));
 }
@@ -193,7 +194,7 @@ fn all_calls_of_a_client_share_a_budget() {
     let settings = config()
         .with_retry_percent_max(10)
         .with_retry_reserve(2)
-        .with_retry(omnisync_core::policy::RetryPolicy {
+        .with_retry(RetryPolicy {
             base_ms: 0,
             cap_ms: 0,
             attempts_max: 4,

@@ -75,8 +75,8 @@ fn read(stream: &mut TcpStream) -> String {
 }
 
 /// Waits until the test lets go.
-fn wait(held: &Mutex<Receiver<()>>) {
-    assert_eq!(held.lock().unwrap().recv(), Err(RecvError));
+fn wait(end: &Mutex<Receiver<()>>) {
+    assert_eq!(end.lock().unwrap().recv(), Err(RecvError));
 }
 
 fn transport() -> ReqwestTransport {
@@ -206,21 +206,21 @@ fn a_connection_that_ends_before_the_request_was_read_leaves_the_effect_open() {
 
 #[test]
 fn a_server_that_does_not_answer_in_time_leaves_the_effect_open() {
-    let (hold, held) = channel::<()>();
-    let held = Mutex::new(held);
-    let mute = Server::doing(move |_| wait(&held));
+    let (test, end) = channel();
+    let end = Mutex::new(end);
+    let mute = Server::doing(move |_| wait(&end));
     check_error(&mute, limits(50, 10), TransportErrorKind::TimedOut);
-    drop(hold);
+    drop(test);
 
-    let (hold, held) = channel::<()>();
-    let held = Mutex::new(held);
+    let (test, end) = channel();
+    let end = Mutex::new(end);
     let slow = Server::doing(move |stream| {
         let head = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n1234";
         stream.write_all(head.as_bytes()).unwrap_or_default();
-        wait(&held);
+        wait(&end);
     });
     check_error(&slow, limits(50, 10), TransportErrorKind::TimedOut);
-    drop(hold);
+    drop(test);
 }
 
 #[test]

@@ -114,7 +114,16 @@ pub(crate) fn clock() -> ManualClock {
 }
 
 pub(crate) fn builder(script: &Arc<Script>, clock: &ManualClock) -> ClientBuilder {
-    Client::builder(script.clone(), Arc::new(clock.clone()), Ids::new(1.0))
+    builder_with(script, clock, 1.0)
+}
+
+pub(crate) fn builder_with(
+    script: &Arc<Script>,
+    clock: &ManualClock,
+    jitter: f64,
+) -> ClientBuilder {
+    let transport: Arc<dyn Transport> = Arc::<Script>::clone(script);
+    Client::builder(transport, Arc::new(clock.clone()), Ids::new(jitter))
 }
 
 /// Four attempts, one second after the first.
@@ -152,6 +161,10 @@ pub(crate) fn answer(status: u16) -> Result<Response, TransportErrorKind> {
     answer_with(status, &[], "")
 }
 
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "answers stand beside failures in a script"
+)]
 pub(crate) fn answer_with(
     status: u16,
     headers: &[(&'static str, &str)],

@@ -115,8 +115,7 @@ fn a_turn_that_is_dropped_counts_as_taken() {
 
 #[test]
 fn a_refusal_holds_everybody_back() {
-    let clock = clock();
-    let throttle = SharedThrottle::new(policy(4), Arc::new(clock.clone()));
+    let throttle = SharedThrottle::new(policy(4), Arc::new(clock()));
     block_on(async {
         let first = throttle.turn(seconds(1)).await.unwrap();
         let second = throttle.clone().turn(seconds(1)).await.unwrap();
@@ -143,9 +142,12 @@ fn a_client_tells_the_throttle_what_it_was_told() {
     let client = builder(&script, &clock)
         .with_config(config())
         .with_throttle(throttle.clone())
-        .with_refusal_reader(|answer| match answer.headers().contains_key("x-why") {
-            true => Refused::Concurrency,
-            false => Refused::Requests,
+        .with_refusal_reader(|answer| {
+            if answer.headers().contains_key("x-why") {
+                Refused::Concurrency
+            } else {
+                Refused::Requests
+            }
         })
         .build()
         .unwrap();

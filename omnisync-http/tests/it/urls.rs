@@ -194,7 +194,7 @@ proptest! {
     #[test]
     fn no_text_is_too_strange_to_be_refused(text in "\\PC{0,60}") {
         prop_assert!(blobs().with_loopback().check(&text).is_err());
-        let _: Result<Endpoint, UrlError> = text.parse();
+        prop_assert!(text.parse::<Endpoint>().is_err() || text.contains("://"));
         prop_assert!(HostAllowList::new([&text]).is_err() || text.contains('.'));
     }
 }
