@@ -197,6 +197,19 @@ fn an_error_keeps_the_answer_for_the_adapter() {
 }
 
 #[test]
+fn an_error_names_the_call_as_the_peer_knows_it() {
+    let (client, script, _) = client([answer(400), answer(400)]);
+    let error = block_on(client.send(get())).unwrap_err();
+    let sent = &script.take()[0].request.headers()["x-ms-client-request-id"].clone();
+    assert_eq!(error.request_id(), Some(sent.to_str().unwrap()));
+
+    let request = http::Request::get(URL).header("x-ms-client-request-id", "mine");
+    let call = Call::new("test", request.body(Bytes::new()).unwrap()).without_token();
+    let error = block_on(client.send(call)).unwrap_err();
+    assert_eq!(error.request_id(), Some("mine"));
+}
+
+#[test]
 fn a_setting_out_of_range_is_refused() {
     let default = ClientConfig::default;
     for (config, field) in [

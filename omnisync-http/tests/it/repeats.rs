@@ -113,6 +113,18 @@ fn a_write_that_is_safe_is_repeated_like_a_read() {
 }
 
 #[test]
+fn an_effect_stays_open_whatever_a_later_attempt_says() {
+    for last in [answer(412), answer(404), Err(TransportErrorKind::Invalid)] {
+        let (client, ..) = client([Err(TransportErrorKind::TimedOut), answer(429), last]);
+        let error = block_on(client.send(post().with_repeat(Repeat::Safe))).unwrap_err();
+        assert!(error.is_effect_open());
+    }
+    let (client, ..) = client([answer(429), Err(TransportErrorKind::NotSent), answer(412)]);
+    let error = block_on(client.send(post())).unwrap_err();
+    assert!(!error.is_effect_open());
+}
+
+#[test]
 fn an_answer_beyond_its_limit_and_a_wrong_request_are_final() {
     for (kind, expected, open) in [
         (TransportErrorKind::TooLarge, ErrorKind::TooLarge, true),
