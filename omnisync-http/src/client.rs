@@ -78,9 +78,8 @@ impl Client {
         let inner = &*self.inner;
         inner.check(&call)?;
         inner.budget.pay_in();
-        let request_id = inner.ids.unique().to_string();
-        let mut attempts = 0;
-        let mut is_renewed = false;
+        let request_id = inner.request_id(&call);
+        let (mut attempts, mut is_renewed, mut was_open) = (0, false, false);
         loop {
             attempts += 1;
             let token = inner.token(&call).await;
@@ -93,8 +92,9 @@ impl Client {
             };
             let error = match result {
                 Ok(response) => return Ok(response),
-                Err(error) => error.after(attempts, &request_id),
+                Err(error) => error.after(attempts, was_open, &request_id),
             };
+            was_open = error.is_effect_open();
             if !is_renewed && inner.renew(token.as_ref(), error.status()) {
                 is_renewed = true;
                 attempts -= 1;
@@ -242,6 +242,15 @@ impl Inner {
             return Err(HttpError::refused(call, reason));
         }
         Ok(())
+    }
+
+    /// The name that the call has already, or a new one.
+    fn request_id(&self, call: &Call) -> String {
+        let own = call.request.headers().get(CLIENT_REQUEST_ID);
+        match own.and_then(|id| id.to_str().ok()) {
+            Some(id) => id.to_owned(),
+            None => self.ids.unique().to_string(),
+        }
     }
 
     async fn token(&self, call: &Call) -> Result<Option<AccessToken>, HttpError> {

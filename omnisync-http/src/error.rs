@@ -25,6 +25,8 @@ struct Inner {
     reason: Box<str>,
     request_id: Option<Box<str>>,
     attempts: u32,
+    /// An earlier attempt may have had an effect.
+    was_open: bool,
     failure: Failure,
     retry_after: Option<Duration>,
     response: Option<Response>,
@@ -80,20 +82,22 @@ impl HttpError {
         self.0.request_id.as_deref()
     }
 
-    /// How often the request was sent, or was about to be.
+    /// Attempts that were made; the one that a fresh token was fetched for does not count.
     pub fn attempts(&self) -> u32 {
         self.0.attempts
     }
 
-    /// True when the request may have had an effect although it failed: ask before sending again.
+    /// True when the request may have had an effect although it failed, in any of its attempts:
+    /// ask before sending again. A precondition that does not hold may be our own doing then.
     pub fn is_effect_open(&self) -> bool {
-        match self.0.failure {
+        let is_open = match self.0.failure {
             Failure::Refused | Failure::NotSent => false,
             Failure::Open => true,
             Failure::Answered(status) => {
                 status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT
             }
-        }
+        };
+        is_open || self.0.was_open
     }
 
     /// The same error, of a kind that the adapter read from the body of the answer, and why: a
@@ -187,8 +191,9 @@ impl HttpError {
     }
 
     /// Adds what the client knows about the call.
-    pub(crate) fn after(mut self, attempts: u32, request_id: &str) -> Self {
+    pub(crate) fn after(mut self, attempts: u32, was_open: bool, request_id: &str) -> Self {
         self.0.attempts = attempts;
+        self.0.was_open = was_open;
         self.0.request_id = Some(request_id.into());
         self
     }
@@ -202,6 +207,7 @@ impl HttpError {
             reason: reason.into(),
             request_id: None,
             attempts: 0,
+            was_open: false,
             failure,
             retry_after: None,
             response: None,
@@ -300,3 +306,9 @@ fn kind_of(status: StatusCode) -> ErrorKind {
         _ => ErrorKind::Invalid,
     }
 }
+
+const _: () = {
+    const fn assert_send_sync<T: Send + Sync + 'static>() {}
+    assert_send_sync::<HttpError>();
+    assert!(size_of::<HttpError>() == size_of::<usize>());
+};

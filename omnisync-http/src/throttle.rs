@@ -52,7 +52,8 @@ impl SharedThrottle {
         }
     }
 
-    /// Waits for the turn of a request, first come, first served.
+    /// Waits for the turn of a request, first come, first served. Waiting for others to end does
+    /// not count: each of them has a time limit of its own.
     ///
     /// # Errors
     /// How long the wait would be, when the turn is later than `wait_max` from now. Nothing is

@@ -1,0 +1,19 @@
+#![cfg(test)]
+//! What adapters rely on, over a scripted transport and over real connections of this machine.
+
+mod support;
+
+mod cache;
+mod canary;
+mod client;
+mod headers;
+mod providers;
+mod repeats;
+mod throttle;
+mod urls;
+mod waits;
+
+#[cfg(feature = "azure_core")]
+mod azure;
+#[cfg(feature = "reqwest")]
+mod reqwest;
