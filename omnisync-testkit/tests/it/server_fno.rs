@@ -7,7 +7,6 @@ mod faults;
 mod importing;
 mod packages;
 mod packer;
-mod reader;
 mod results;
 mod storage;
 mod submitting;

@@ -6,8 +6,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use bytes::Bytes;
-use futures::stream;
+use futures::future::ready;
+use futures::{StreamExt as _, stream};
 use tokio::sync::watch;
+use tokio::task::yield_now;
 
 use super::actions::{self, Reply};
 use super::answer::Answer;
@@ -213,7 +215,13 @@ impl Sent {
         let body = if self.cut {
             let half = self.body.slice(..length / 2);
             let cut = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-            Body::from_stream(stream::iter([Ok(half), Err(cut)]))
+            let half = stream::once(ready(Ok(half)));
+            // What was written goes out while the rest lets wait for itself.
+            let cut = stream::once(async move {
+                yield_now().await;
+                Err(cut)
+            });
+            Body::from_stream(half.chain(cut))
         } else {
             Body::from(self.body)
         };

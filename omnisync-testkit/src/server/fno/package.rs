@@ -6,6 +6,9 @@ pub(crate) mod contract;
 pub(crate) mod data;
 pub(crate) mod xml;
 
+#[cfg(test)]
+mod tests;
+
 use contract::{Header, Manifest};
 
 /// A package whose manifest was read; data files are read when they are imported.
