@@ -71,11 +71,12 @@ pub fn refuse_share(share: f64) -> Rule {
     })
 }
 
-/// Where a text falls between 0 and 1.
+/// Where a text falls between 0 and 1. Numbers that follow each other fall far apart.
 fn place(text: &str) -> f64 {
     let hash = text.bytes().fold(0x811C_9DC5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });
-    // The low bits of this hash are the better ones.
-    f64::from(hash & 0x00FF_FFFF) / f64::from(0x0100_0000)
+    let hash = (hash ^ (hash >> 16)).wrapping_mul(0x85EB_CA6B);
+    let hash = (hash ^ (hash >> 13)).wrapping_mul(0xC2B2_AE35);
+    f64::from(hash ^ (hash >> 16)) / (f64::from(u32::MAX) + 1.0)
 }

@@ -54,17 +54,19 @@ pub(crate) async fn send(
 ) -> Option<Reply> {
     let rest = url.strip_prefix("http://").unwrap();
     let (host, target) = rest.split_at(rest.find('/').unwrap());
-    let mut head = format!(
-        "{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n",
-        body.len()
+    let fields: Vec<_> = headers
+        .iter()
+        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .collect();
+    let head = format!(
+        "{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n\
+         {}\r\n",
+        body.len(),
+        fields.concat(),
     );
-    for (name, value) in headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str("\r\n");
     let mut stream = TcpStream::connect(host).await.unwrap();
     // A server that cuts the connection may do so while it is written to.
-    let _ = stream.write_all(&[head.as_bytes(), body].concat()).await;
+    drop(stream.write_all(&[head.as_bytes(), body].concat()).await);
     let mut bytes = Vec::new();
     let ended = stream.read_to_end(&mut bytes).await;
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;

@@ -28,7 +28,7 @@ impl Entity {
     /// Columns that are all mapped to the fields of their names, and rows.
     pub(crate) fn new(label: &str, level: u32, columns: &str, rows: &[&str]) -> Self {
         let lines = [&[columns], rows].concat();
-        let text: String = lines.iter().map(|line| format!("{line}\r\n")).collect();
+        let text = lines.join("\r\n") + "\r\n";
         Self {
             label: label.to_owned(),
             maps: maps(columns),

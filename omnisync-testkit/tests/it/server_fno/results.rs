@@ -222,7 +222,7 @@ async fn any_other_question_for_job_details_is_refused() {
 #[tokio::test]
 async fn a_share_of_orders_is_refused_and_always_the_same() {
     let rows: Vec<_> = (0..1_000)
-        .map(|number| format!("SO-{number},C-1,C-1,USD,2026-03-01"))
+        .map(|number| format!("SO-{number:08},C-1,C-1,USD,2026-03-01"))
         .collect();
     let rows: Vec<_> = rows.iter().map(String::as_str).collect();
     let package = package(&[Entity::headers(&rows)]);
