@@ -20,10 +20,8 @@
 //! let server = FnoServer::start(options).await?;
 //! assert!(server.base_url().starts_with("http://127.0.0.1:"));
 //!
-//! // A restart: another server, the same environment.
-//! let environment = server.fno().clone();
-//! server.stop().await;
-//! let server = FnoServer::serve(environment).await?;
+//! // Another server, the same environment.
+//! let server = server.restart().await?;
 //! assert_eq!(server.fno().submissions(), 0);
 //! # Ok::<(), std::io::Error>(())
 //! # })?;
@@ -77,6 +75,7 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct FnoServer {
     fno: Fno,
+    port: u16,
     base_url: String,
     stopping: watch::Sender<bool>,
     running: JoinHandle<io::Result<()>>,
@@ -105,7 +104,8 @@ impl FnoServer {
     /// When the port cannot be had.
     pub async fn serve_on(fno: Fno, port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        let base_url = format!("http://{}", listener.local_addr()?);
+        let address = listener.local_addr()?;
+        let base_url = format!("http://{address}");
         fno.change(|state| state.base_url.clone_from(&base_url));
         let (stopping, told) = watch::channel(false);
         let desk = Desk {
@@ -117,10 +117,21 @@ impl FnoServer {
         let server = axum::serve(Port(listener), service).with_graceful_shutdown(until_told(told));
         Ok(Self {
             fno,
+            port: address.port(),
             base_url,
             stopping,
             running: tokio::spawn(server.into_future()),
         })
+    }
+
+    /// Stops, and serves the same environment on the same port again.
+    ///
+    /// # Errors
+    /// When somebody else took the port meanwhile.
+    pub async fn restart(self) -> io::Result<Self> {
+        let (fno, port) = (self.fno.clone(), self.port);
+        self.stop().await;
+        Self::serve_on(fno, port).await
     }
 
     /// Scheme, host and port.

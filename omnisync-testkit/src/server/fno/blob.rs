@@ -27,6 +27,7 @@ pub(crate) struct Storage {
 /// A signed permission.
 #[derive(Debug)]
 struct Grant {
+    host: String,
     name: String,
     signature: String,
     permissions: &'static str,
@@ -45,19 +46,21 @@ pub(crate) enum Use {
 pub(crate) fn sign(state: &mut State, name: &str, permissions: &'static str) -> String {
     let start = state.now();
     let window = Duration::from_secs(u64::from(state.options.sas_minutes) * 60);
+    let host = match &state.options.blob_host {
+        Some(host) => host.clone(),
+        None => state.base_url.clone(),
+    };
     let grant = Grant {
+        host,
         name: name.to_owned(),
         signature: STANDARD.encode(secret(name)),
         permissions,
         start,
         end: later(start, window),
     };
-    let host = match &state.options.blob_host {
-        Some(host) => host.clone(),
-        None => state.base_url.clone(),
-    };
     let url = format!(
-        "{host}{FOLDER}{}?sv={VERSION}&st={}&se={}&sr=b&sp={permissions}&sig={}",
+        "{}{FOLDER}{}?sv={VERSION}&st={}&se={}&sr=b&sp={permissions}&sig={}",
+        grant.host,
         encode(name),
         encode(&instant(grant.start)),
         encode(&instant(grant.end)),
@@ -76,13 +79,13 @@ pub(crate) fn publish(state: &mut State, name: &str, content: Vec<u8>) -> String
 /// The bytes behind a URL that was handed out, or why the service cannot have them.
 pub(crate) fn fetch(state: &State, url: &str) -> Result<Bytes, &'static str> {
     const FOREIGN: &str = "The package URL is not one of this environment's storage.";
-    let host = match &state.options.blob_host {
-        Some(host) => host,
-        None => &state.base_url,
-    };
-    let target = url.strip_prefix(host.as_str()).ok_or(FOREIGN)?;
-    let (path, query) = target.split_once('?').ok_or(FOREIGN)?;
-    let name = path.strip_prefix(FOLDER).and_then(decode).ok_or(FOREIGN)?;
+    let (host, target) = url.split_once(FOLDER).ok_or(FOREIGN)?;
+    // A URL outlives the server that handed it out.
+    if !state.storage.grants.iter().any(|grant| grant.host == host) {
+        return Err(FOREIGN);
+    }
+    let (name, query) = target.split_once('?').ok_or(FOREIGN)?;
+    let name = decode(name).ok_or(FOREIGN)?;
     if allow(state, &name, query, Use::Read).is_err() {
         return Err("The remote server returned an error: (403) Forbidden.");
     }

@@ -270,3 +270,32 @@ async fn an_execution_is_said_to_be_anything_canceled_lost_or_deleted() {
         .await;
     assert_eq!(again.status, 400);
 }
+
+#[tokio::test]
+async fn a_url_outlives_a_restart() {
+    let place = place(|options| options.polls_to_end = Some(0)).await;
+    let url = place.client.upload("a.zip", &orders()).await;
+    let base = place.server.base_url().to_owned();
+
+    let server = place.server.restart().await.unwrap();
+
+    assert_eq!(server.base_url(), base);
+    let body = submission("E-1", &url);
+    place.client.action("ImportFromPackage", body).await.value();
+    assert_eq!(place.client.status("E-1").await.value(), "Succeeded");
+}
+
+#[tokio::test]
+async fn a_package_that_is_not_executed_does_not_run() {
+    let place = place(|_| ()).await;
+    let url = place.client.upload("a.zip", &orders()).await;
+    let mut body = submission("E-1", &url);
+    body["execute"] = false.into();
+
+    place.client.action("ImportFromPackage", body).await.value();
+
+    for _ in 0..4 {
+        assert_eq!(place.client.status("E-1").await.value(), "NotRun");
+    }
+    assert!(place.fno.headers().is_empty());
+}

@@ -50,35 +50,31 @@ fn members_of_another_namespace_are_none() {
     assert!(manifest.entities.is_empty());
 }
 
-mod samples {
-    use super::*;
+#[test]
+#[ignore = "needs OMNISYNC_SAMPLES"]
+fn the_package_of_the_samples_is_read() {
+    let folder = std::env::var_os("OMNISYNC_SAMPLES").unwrap();
+    let folder = std::path::Path::new(&folder).join("dynamics/package-asset-major-types");
+    let file = |name: &str| (name.to_owned(), std::fs::read(folder.join(name)).unwrap());
+    let files = Files::from([file("Manifest.xml"), file("PackageHeader.xml")]);
 
-    #[test]
-    #[ignore = "needs OMNISYNC_SAMPLES"]
-    fn an_exported_package_is_read() {
-        let folder = std::env::var_os("OMNISYNC_SAMPLES").unwrap();
-        let folder = std::path::Path::new(&folder).join("dynamics/package-asset-major-types");
-        let file = |name: &str| (name.to_owned(), std::fs::read(folder.join(name)).unwrap());
-        let files = Files::from([file("Manifest.xml"), file("PackageHeader.xml")]);
+    let manifest = read(files).unwrap().manifest;
 
-        let manifest = read(files).unwrap().manifest;
-
-        assert_eq!(manifest.definition_group, "Asset-Major-Types");
-        assert_eq!(manifest.entities.len(), 1);
-        let entity = &manifest.entities[0];
-        assert_eq!(entity.label, "Fixed asset major type");
-        assert_eq!(entity.file, "Fixed asset major type.xlsx");
-        assert_eq!(entity.source_format, "EXCEL");
-        assert_eq!(
-            (entity.execution_unit, entity.level, entity.sequence),
-            (1, 1, 1)
-        );
-        let maps: Vec<_> = entity
-            .maps
-            .iter()
-            .map(|map| (map.column.as_str(), map.field.as_str()))
-            .collect();
-        let same = |name| (name, name);
-        assert_eq!(maps, [same("DESCRIPTION"), same("MAJORTYPEID")]);
-    }
+    assert_eq!(manifest.definition_group, "Asset-Major-Types");
+    assert_eq!(manifest.entities.len(), 1);
+    let entity = &manifest.entities[0];
+    assert_eq!(entity.label, "Fixed asset major type");
+    assert_eq!(entity.file, "Fixed asset major type.xlsx");
+    assert_eq!(entity.source_format, "EXCEL");
+    assert_eq!(
+        (entity.execution_unit, entity.level, entity.sequence),
+        (1, 1, 1)
+    );
+    let maps: Vec<_> = entity
+        .maps
+        .iter()
+        .map(|map| (map.column.as_str(), map.field.as_str()))
+        .collect();
+    let same = |name| (name, name);
+    assert_eq!(maps, [same("DESCRIPTION"), same("MAJORTYPEID")]);
 }
