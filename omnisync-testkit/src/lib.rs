@@ -17,4 +17,8 @@ pub mod sim;
 
 pub mod generate;
 
+#[cfg(feature = "servers")]
+#[cfg_attr(docsrs, doc(cfg(feature = "servers")))]
+pub mod server;
+
 pub mod zoo;

@@ -15,3 +15,6 @@ mod teeth;
 mod erp;
 mod log;
 mod zoo;
+
+#[cfg(feature = "servers")]
+mod server_fno;
