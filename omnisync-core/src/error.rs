@@ -27,6 +27,9 @@ pub enum ErrorKind {
     TimedOut,
     /// Credentials are missing, wrong or insufficient.
     Denied,
+    /// The peer, or what is said about it here, is not set up for the request: somebody has to
+    /// change a setting.
+    Misconfigured,
     /// Stored or transferred bytes are not what was written: hash, format or schema disagree.
     Corrupt,
     /// The request is wrong and will stay wrong.
@@ -59,7 +62,7 @@ impl ErrorKind {
     pub const fn retry(self) -> Retry {
         match self {
             Self::Throttled | Self::Unavailable | Self::TimedOut => Retry::Backoff,
-            Self::Denied | Self::Exhausted | Self::Corrupt => Retry::AfterFix,
+            Self::Denied | Self::Misconfigured | Self::Exhausted | Self::Corrupt => Retry::AfterFix,
             Self::NotFound
             | Self::AlreadyExists
             | Self::Conflict
@@ -86,6 +89,7 @@ impl ErrorKind {
             Self::Unavailable => "unavailable",
             Self::TimedOut => "timed out",
             Self::Denied => "access denied",
+            Self::Misconfigured => "not set up for it",
             Self::Corrupt => "corrupt data",
             Self::Invalid => "invalid request",
             Self::TooLarge => "too large",
@@ -113,6 +117,7 @@ struct Inner {
     operation: &'static str,
     detail: Option<Box<str>>,
     retry_after: Option<Duration>,
+    has_no_effect: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -124,6 +129,7 @@ impl PortError {
             operation,
             detail: None,
             retry_after: None,
+            has_no_effect: false,
             source: None,
         }))
     }
@@ -147,6 +153,14 @@ impl PortError {
     #[must_use]
     pub fn no_sooner(mut self, delay: Option<Duration>) -> Self {
         self.0.retry_after = self.0.retry_after.max(delay);
+        self
+    }
+
+    /// Says that the effect certainly did not happen, whatever the kind leaves open: a connection
+    /// that was refused, a step before the one with the effect.
+    #[must_use]
+    pub fn without_effect(mut self) -> Self {
+        self.0.has_no_effect = true;
         self
     }
 
@@ -182,6 +196,11 @@ impl PortError {
         self.0
             .retry_after
             .map_or_else(|| self.0.kind.retry(), Retry::After)
+    }
+
+    /// True when the effect may have happened although an error was returned.
+    pub fn is_ambiguous(&self) -> bool {
+        self.0.kind.is_ambiguous() && !self.0.has_no_effect
     }
 
     /// True when repeating later, without anybody repairing anything, can succeed.

@@ -267,7 +267,7 @@ impl Deliver {
             // Where the wait cannot be stored, whoever runs the flow has to know of it.
             let too = |unsaved: PortError| unsaved.no_sooner(error.retry_after());
             let id = batch.record.id;
-            let refused = slot == Slot::Leave && !error.kind().is_ambiguous();
+            let refused = slot == Slot::Leave && !error.is_ambiguous();
             let ended = if refused {
                 Attempt::Refused
             } else {
@@ -313,7 +313,7 @@ impl Deliver {
             .after(backoff.max(error.retry_after().unwrap_or_default()));
         let ended = match error.kind() {
             ErrorKind::Invalid | ErrorKind::TooLarge => Attempt::Futile,
-            kind if slot == Slot::Leave && !kind.is_ambiguous() => Attempt::Refused,
+            _ if slot == Slot::Leave && !error.is_ambiguous() => Attempt::Refused,
             _ => Attempt::Failed,
         };
         let too = |unsaved: PortError| unsaved.no_sooner(error.retry_after());

@@ -22,6 +22,8 @@ pub(crate) struct Message {
     content: Bytes,
     step: Step,
     execution: Option<String>,
+    /// The state word that is said in place of the true one.
+    said: Option<String>,
     log: String,
     started: DateTime<Utc>,
     completed: Option<DateTime<Utc>>,
@@ -67,6 +69,7 @@ pub(crate) fn enqueue(
         content,
         step: Step::Enqueued,
         execution: None,
+        said: None,
         log: String::new(),
         started: state.now(),
         completed: None,
@@ -196,6 +199,22 @@ fn start(state: &mut State, id: &str) {
     }
 }
 
+/// Says this state word of the messages with an external id; `false` when there is none.
+pub(crate) fn say(state: &mut State, external_id: &str, word: &str) -> bool {
+    let messages = state.messages.values_mut();
+    let mut found = false;
+    for message in messages.filter(|message| message.external_id == external_id) {
+        message.said = Some(word.to_owned());
+        found = true;
+    }
+    found
+}
+
+fn said_state(state: &State, message: &Message) -> String {
+    let true_one = || job_state(state, message).to_owned();
+    message.said.clone().unwrap_or_else(true_one)
+}
+
 fn job_state(state: &State, message: &Message) -> &'static str {
     let execution = message
         .execution
@@ -235,7 +254,7 @@ fn detail(state: &State, id: &str, message: &Message) -> Value {
             "ExecutionIdentifier": message.execution.as_deref().unwrap_or_default(),
             "DataJobStartedDateTime": instant(message.started),
             "DataJobCompletedDateTime": message.completed.map(instant),
-            "DataJobState": job_state(state, message),
+            "DataJobState": said_state(state, message),
         },
         "ExecutionLog": log,
         "ExecutionDetail": entities,

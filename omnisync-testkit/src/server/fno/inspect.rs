@@ -120,6 +120,12 @@ impl Fno {
         self.with(execution, |execution| execution.said = None)
     }
 
+    /// Says this state word of the messages in recurring data jobs that carry this external id;
+    /// `false` when there is none.
+    pub fn say_of_message(&self, external_id: &str, word: &str) -> bool {
+        self.change(|state| super::connector::say(state, external_id, word))
+    }
+
     /// Tells nothing about the errors of an execution: the list is empty, and no file can be had;
     /// `false` when there is none.
     pub fn silence(&self, execution: &str) -> bool {

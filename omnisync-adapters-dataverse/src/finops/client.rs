@@ -1,0 +1,384 @@
+//! Requests to an environment, and what its refusals mean.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{Method, Request, Uri};
+use omnisync_core::port::{Clock, FailureClass};
+use omnisync_core::{ErrorKind, PortError};
+use omnisync_http::{Call, Client, Endpoint, HostAllowList, HttpError, Limits, Repeat};
+use serde_json::Value;
+
+use super::catalogue::classify_whole;
+use super::wire::{self, WireError};
+use crate::shared::odata;
+
+const ACTIONS: &str = "/data/DataManagementDefinitionGroups/Microsoft.Dynamics.DataEntities.";
+
+/// A step of an import, as errors name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    WriteUrl,
+    Upload,
+    Import,
+    Status,
+    JobDetails,
+    Errors,
+    ErrorKeys,
+    ErrorFile,
+    Enqueue,
+    JobStatus,
+}
+
+impl Step {
+    pub(super) const fn operation(self) -> &'static str {
+        match self {
+            Self::WriteUrl => "finops.write_url",
+            Self::Upload => "finops.upload",
+            Self::Import => "finops.import",
+            Self::Status => "finops.status",
+            Self::JobDetails => "finops.job_details",
+            Self::Errors => "finops.errors",
+            Self::ErrorKeys => "finops.error_keys",
+            Self::ErrorFile => "finops.error_file",
+            Self::Enqueue => "finops.enqueue",
+            Self::JobStatus => "finops.job_status",
+        }
+    }
+
+    /// The step imports something.
+    const fn has_effect(self) -> bool {
+        matches!(self, Self::Import | Self::Enqueue)
+    }
+
+    pub(super) fn error(self, kind: ErrorKind, detail: impl Into<String>) -> PortError {
+        PortError::new(kind, self.operation()).with_detail(detail)
+    }
+
+    /// An answer of success that cannot be read.
+    pub(super) fn unreadable(self, error: WireError) -> PortError {
+        // What the step was to do may have been done.
+        let kind = if self.has_effect() {
+            ErrorKind::Unavailable
+        } else {
+            ErrorKind::Corrupt
+        };
+        self.error(kind, "the environment answered with something else")
+            .with_source(error)
+    }
+}
+
+/// An environment.
+#[derive(Debug, Clone)]
+pub(super) struct FinOpsClient {
+    http: Client,
+    endpoint: Endpoint,
+    blobs: HostAllowList,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl FinOpsClient {
+    pub(super) fn new(
+        http: Client,
+        endpoint: Endpoint,
+        blobs: HostAllowList,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            http,
+            endpoint,
+            blobs,
+            clock,
+        }
+    }
+
+    /// Calls an action that reads, or does the same when it is called again.
+    pub(super) async fn ask(
+        &self,
+        step: Step,
+        action: &str,
+        parameters: &Value,
+    ) -> Result<Bytes, PortError> {
+        let call = self
+            .action(step, action, parameters)?
+            .with_repeat(Repeat::Safe);
+        self.send(call).await.map_err(|error| refused(step, error))
+    }
+
+    /// The same, where the environment may not know what is asked about: `None`.
+    pub(super) async fn ask_about(
+        &self,
+        step: Step,
+        action: &str,
+        parameters: &Value,
+    ) -> Result<Option<Bytes>, PortError> {
+        let call = self
+            .action(step, action, parameters)?
+            .with_repeat(Repeat::Safe);
+        match self.send(call).await {
+            Ok(body) => Ok(Some(body)),
+            Err(error) if is_not_found(&error) => Ok(None),
+            Err(error) => Err(refused(step, error)),
+        }
+    }
+
+    /// Calls an action that imports: it is never called again by itself.
+    pub(super) async fn act(
+        &self,
+        step: Step,
+        action: &str,
+        parameters: &Value,
+        limits: Limits,
+    ) -> Result<Bytes, PortError> {
+        let call = self.action(step, action, parameters)?;
+        let call = call.with_repeat(Repeat::Never).with_limits(limits);
+        self.send(call).await.map_err(|error| refused(step, error))
+    }
+
+    /// What an import did with each entity.
+    pub(super) async fn job_details(&self, execution: &str) -> Result<Bytes, PortError> {
+        let step = Step::JobDetails;
+        let id = odata::string_literal(execution);
+        let select = "EntityName,TargetRecordsCreatedCount,TargetRecordsUpdatedCount";
+        let path = format!(
+            "/data/DataManagementExecutionJobDetails?$filter=JobId%20eq%20{id}&$select={select}"
+        );
+        let request = self.request(step, Method::GET, &path, Bytes::new())?;
+        let call = Call::new(step.operation(), request);
+        self.send(call).await.map_err(|error| refused(step, error))
+    }
+
+    /// Puts a package into the queue of a recurring data job.
+    pub(super) async fn enqueue(
+        &self,
+        activity: &str,
+        company: &str,
+        external_id: &str,
+        package: Bytes,
+        limits: Limits,
+    ) -> Result<Bytes, PortError> {
+        let step = Step::Enqueue;
+        let company = odata::encoded(company);
+        let path = format!("/api/connector/enqueue/{activity}?company={company}");
+        let mut request = self.request(step, Method::POST, &path, package)?;
+        let headers = request.headers_mut();
+        headers.insert(
+            CONTENT_TYPE,
+            http::HeaderValue::from_static("application/zip"),
+        );
+        if let Ok(id) = http::HeaderValue::from_str(external_id) {
+            headers.insert("x-ms-dyn-externalidentifier", id);
+        }
+        let call = Call::new(step.operation(), request).with_repeat(Repeat::Never);
+        let sent = self.send(call.with_limits(limits)).await;
+        sent.map_err(|error| refused(step, error))
+    }
+
+    /// How far a message in the queue of a recurring data job is.
+    pub(super) async fn job_status(&self, activity: &str, id: &str) -> Result<Bytes, PortError> {
+        let step = Step::JobStatus;
+        let id = odata::encoded(id);
+        let path = format!("/api/connector/jobstatus/{activity}?jobId={id}");
+        let request = self.request(step, Method::GET, &path, Bytes::new())?;
+        let sent = self.send(Call::new(step.operation(), request)).await;
+        sent.map_err(|error| refused(step, error))
+    }
+
+    /// Writes a package to a signed URL that the environment gave, without a token.
+    pub(super) async fn upload(
+        &self,
+        url: &str,
+        package: Bytes,
+        limits: Limits,
+    ) -> Result<(), PortError> {
+        let step = Step::Upload;
+        let request = Request::put(self.peer_url(step, url)?)
+            .header("x-ms-blob-type", "BlockBlob")
+            .header(CONTENT_TYPE, "application/zip")
+            .body(package)
+            .map_err(|error| not_sendable(step, error))?;
+        let call = Call::new(step.operation(), request)
+            .without_token()
+            .with_repeat(Repeat::Safe)
+            .with_limits(limits);
+        self.send(call).await.map(drop).map_err(|error| {
+            if error.status() == Some(http::StatusCode::FORBIDDEN) {
+                let what = "the signed URL was refused: it is good for a while only";
+                return PortError::from(error.explained(ErrorKind::Unavailable, what))
+                    .without_effect();
+            }
+            refused(step, error)
+        })
+    }
+
+    /// Reads a file from a signed URL that the environment gave, without a token.
+    pub(super) async fn download(&self, url: &str, limits: Limits) -> Result<Bytes, PortError> {
+        let step = Step::ErrorFile;
+        let request = Request::get(self.peer_url(step, url)?)
+            .body(Bytes::new())
+            .map_err(|error| not_sendable(step, error))?;
+        let call = Call::new(step.operation(), request)
+            .without_token()
+            .with_limits(limits);
+        self.send(call).await.map_err(|error| {
+            if error.kind() == ErrorKind::TooLarge {
+                let what = "the error file is larger than error_file_bytes_max: raise it";
+                return error.explained(ErrorKind::Corrupt, what).into();
+            }
+            refused(step, error)
+        })
+    }
+
+    /// A URL that came from the peer, when its host is allowed.
+    fn peer_url(&self, step: Step, url: &str) -> Result<Uri, PortError> {
+        self.blobs.check(url).map_err(|error| {
+            step.error(
+                ErrorKind::Denied,
+                "the environment names a storage host that is not allowed: nothing was sent there; \
+                 see blob_hosts",
+            )
+            .with_source(error)
+        })
+    }
+
+    fn action(&self, step: Step, action: &str, parameters: &Value) -> Result<Call, PortError> {
+        let body = Bytes::from(parameters.to_string());
+        let path = format!("{ACTIONS}{action}");
+        let mut request = self.request(step, Method::POST, &path, body)?;
+        let json = http::HeaderValue::from_static("application/json");
+        request.headers_mut().insert(CONTENT_TYPE, json);
+        Ok(Call::new(step.operation(), request))
+    }
+
+    fn request(
+        &self,
+        step: Step,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Request<Bytes>, PortError> {
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = self
+            .endpoint
+            .join(path)
+            .map_err(|error| not_sendable(step, error))?;
+        let json = http::HeaderValue::from_static("application/json");
+        request.headers_mut().insert(ACCEPT, json);
+        Ok(request)
+    }
+
+    async fn send(&self, call: Call) -> Result<Bytes, HttpError> {
+        self.http.send(call).await.map(http::Response::into_body)
+    }
+}
+
+fn not_sendable(step: Step, error: impl std::error::Error + Send + Sync + 'static) -> PortError {
+    step.error(ErrorKind::Misconfigured, "the request cannot be written")
+        .with_source(error)
+        .without_effect()
+}
+
+/// True for the answer that a status question gets before the environment knows the import.
+fn is_not_found(error: &HttpError) -> bool {
+    let text = text_of(error).to_lowercase();
+    text.contains("were not found") || text.contains("was not found")
+}
+
+fn text_of(error: &HttpError) -> String {
+    error
+        .response()
+        .map(|response| wire::error_text(response.body()))
+        .unwrap_or_default()
+}
+
+/// What a refusal of the environment means: kind and advice. The text itself is not told, since
+/// it may show data.
+fn refused(step: Step, error: HttpError) -> PortError {
+    let is_open = step.has_effect() && error.is_effect_open();
+    let known = match error.response() {
+        None if error.kind() == ErrorKind::Invalid => {
+            Some((ErrorKind::Misconfigured, "nothing was sent", false))
+        }
+        None => None,
+        Some(response) => by_text(&wire::error_text(response.body()))
+            .map(|(kind, advice)| (kind, advice, false))
+            .or_else(|| {
+                by_status(step, response.status()).map(|(kind, what)| (kind, what, is_open))
+            }),
+    };
+    let (error, is_open): (PortError, bool) = match known {
+        Some((kind, advice, is_open)) => (error.explained(kind, advice).into(), is_open),
+        None => (error.into(), is_open),
+    };
+    if is_open {
+        error
+    } else {
+        error.without_effect()
+    }
+}
+
+/// Refusals that say for certain that nothing was imported.
+fn by_text(text: &str) -> Option<(ErrorKind, &'static str)> {
+    let lower = text.to_lowercase();
+    let says = |phrase: &str| lower.contains(phrase);
+    if says("overwrite has not been specified") {
+        return Some((
+            ErrorKind::Misconfigured,
+            "the data project exists with another definition: allow overwrite, or name another one",
+        ));
+    }
+    if says("legal entity is not valid") {
+        return Some((
+            ErrorKind::Misconfigured,
+            "the company does not exist: set legal_entity to one of the environment",
+        ));
+    }
+    if says("does not exist in the target environment") {
+        return Some((
+            ErrorKind::Misconfigured,
+            "an entity of the package does not exist there: entity names are labels in the \
+             language of the environment",
+        ));
+    }
+    if says("execution") && says("already exists") {
+        return Some((ErrorKind::AlreadyExists, "the import exists"));
+    }
+    match classify_whole(text).class {
+        FailureClass::Contention => Some((
+            ErrorKind::Conflict,
+            "another import of the data project is running",
+        )),
+        FailureClass::Packaging => Some((
+            ErrorKind::Invalid,
+            "the package is not one that data management takes",
+        )),
+        _ => None,
+    }
+}
+
+fn by_status(step: Step, status: http::StatusCode) -> Option<(ErrorKind, &'static str)> {
+    let found = match status.as_u16() {
+        300..=399 => (
+            ErrorKind::Misconfigured,
+            "check base_url; recurring data jobs do not exist on premises",
+        ),
+        401 | 403 => (
+            ErrorKind::Denied,
+            "register the application in the environment under Microsoft Entra ID applications, \
+             and give its user the rights of data management",
+        ),
+        404 if step != Step::ErrorFile => (
+            ErrorKind::Misconfigured,
+            "there is no such address: check base_url and activity_id",
+        ),
+        // Only the package itself can be what is wrong with an import.
+        400 if !step.has_effect() => (
+            ErrorKind::Misconfigured,
+            "the environment does not take the question",
+        ),
+        _ => return None,
+    };
+    Some(found)
+}
