@@ -132,8 +132,17 @@ impl HttpError {
 
     /// Nothing was sent: there is no token for it.
     pub(crate) fn token(call: &Call, error: PortError) -> Self {
+        // What the authority does not find or finds in conflict is not the item of the call.
+        let kind = match error.kind() {
+            ErrorKind::NotFound
+            | ErrorKind::AlreadyExists
+            | ErrorKind::Conflict
+            | ErrorKind::LockLost
+            | ErrorKind::TooLarge => ErrorKind::Denied,
+            kind => kind,
+        };
         let reason = "there is no token for it";
-        let mut whole = Self::of(call, error.kind(), Failure::Refused, reason);
+        let mut whole = Self::of(call, kind, Failure::Refused, reason);
         whole.0.retry_after = error.retry_after();
         whole.caused_by(error)
     }

@@ -36,9 +36,9 @@ pub(super) enum TokenError {
 impl TokenError {
     /// What an authority means that did not grant a token.
     pub(super) fn refused(error: HttpError) -> Self {
-        let is_refusal = error.kind() == ErrorKind::Invalid || error.kind() == ErrorKind::Denied;
+        let is_passing = matches!(error.kind(), ErrorKind::Throttled | ErrorKind::TimedOut);
         match error.response() {
-            Some(response) if is_refusal && response.status().is_client_error() => {
+            Some(response) if response.status().is_client_error() && !is_passing => {
                 let refusal = Refusal::of(response);
                 let number = refusal.number();
                 Self::Refused {

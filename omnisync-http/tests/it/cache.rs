@@ -1,6 +1,8 @@
 //! Who asks for tokens, when, and who waits.
 
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier, Mutex};
+use std::thread;
 
 use async_trait::async_trait;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -303,4 +305,37 @@ fn a_rest_after_a_failed_refresh_does_not_outlive_the_old_token() {
     case.cache.invalidate(&Scope::new("scope").unwrap(), &old);
     let _caller = case.caller();
     assert_eq!(case.open(), 1);
+}
+
+/// Gives a token for an hour, and counts.
+#[derive(Debug)]
+struct Counting(ManualClock, AtomicUsize);
+
+#[async_trait]
+impl TokenProvider for Counting {
+    async fn token(&self, _: &Scope) -> Answer {
+        self.1.fetch_add(1, Ordering::Relaxed);
+        let expires_at = self.0.now() + TimeDelta::hours(1);
+        Ok(AccessToken::new(Secret::new("a"), expires_at))
+    }
+}
+
+#[test]
+fn threads_make_one_request() {
+    for _ in 0..50 {
+        let clock = ManualClock::default();
+        let provider = Arc::new(Counting(clock.clone(), AtomicUsize::new(0)));
+        let given: Arc<dyn TokenProvider> = Arc::<Counting>::clone(&provider);
+        let cache = TokenCache::new(given, Arc::new(clock), Ids::new(0.0));
+        let start = Barrier::new(8);
+        thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    start.wait();
+                    block_on(cache.token(&Scope::new("scope").unwrap())).unwrap()
+                });
+            }
+        });
+        assert_eq!(provider.1.load(Ordering::Relaxed), 1);
+    }
 }

@@ -21,7 +21,7 @@ const CANARY: &str = "c4nary";
 
 /// What was printed, in whatever way.
 #[derive(Clone, Default)]
-struct Printed(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Printed(Arc<Mutex<Vec<u8>>>);
 
 impl Printed {
     fn shown(&self, what: &impl Debug) {
@@ -36,7 +36,7 @@ impl Printed {
     }
 
     #[track_caller]
-    fn check(&self) -> String {
+    pub(crate) fn check(&self) -> String {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         assert!(!text.contains(CANARY), "{text}");
         text
@@ -63,7 +63,7 @@ impl MakeWriter<'_> for Printed {
 }
 
 /// Runs `test` with every log line kept.
-fn logged(printed: &Printed, test: impl FnOnce()) {
+pub(crate) fn logged(printed: &Printed, test: impl FnOnce()) {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(tracing::Level::TRACE)
         .with_writer(printed.clone())

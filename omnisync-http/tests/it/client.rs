@@ -102,30 +102,39 @@ fn a_call_that_needs_a_token_needs_a_cache() {
     assert!(script.take().is_empty());
 }
 
+/// Never has a token.
+#[derive(Debug)]
+struct Broke(ErrorKind);
+
+#[async_trait]
+impl TokenProvider for Broke {
+    async fn token(&self, _: &Scope) -> Result<AccessToken, PortError> {
+        let error = PortError::new(self.0, "token.test");
+        Err(error.with_retry_after(seconds(5)))
+    }
+}
+
 #[test]
 fn a_token_that_cannot_be_had_is_the_error_of_the_call() {
-    #[derive(Debug)]
-    struct Broke;
-    #[async_trait]
-    impl TokenProvider for Broke {
-        async fn token(&self, _: &Scope) -> Result<AccessToken, PortError> {
-            let error = PortError::new(ErrorKind::Throttled, "token.test");
-            Err(error.with_retry_after(seconds(5)))
-        }
+    for (kind, expected) in [
+        (ErrorKind::Throttled, ErrorKind::Throttled),
+        (ErrorKind::Denied, ErrorKind::Denied),
+        // Nobody may take this for an answer about the item.
+        (ErrorKind::NotFound, ErrorKind::Denied),
+        (ErrorKind::Conflict, ErrorKind::Denied),
+    ] {
+        let clock = clock();
+        let script = Script::new(&clock, []);
+        let provider = Arc::new(Broke(kind));
+        let tokens = TokenCache::new(provider, Arc::new(clock.clone()), Ids::new(0.0));
+        let scope = Scope::new("s").unwrap();
+        let client = builder(&script, &clock).with_tokens(tokens, scope).build();
+        let error = block_on(client.unwrap().send(write())).unwrap_err();
+        assert_eq!(error.kind(), expected);
+        assert_eq!(error.retry_after(), Some(seconds(5)));
+        let report = PortError::from(error).report();
+        assert!(report.ends_with(&format!("token.test: {kind}")), "{report}");
     }
-    let clock = clock();
-    let script = Script::new(&clock, []);
-    let tokens = TokenCache::new(Arc::new(Broke), Arc::new(clock.clone()), Ids::new(0.0));
-    let scope = Scope::new("s").unwrap();
-    let client = builder(&script, &clock)
-        .with_tokens(tokens, scope)
-        .build()
-        .unwrap();
-    let error = block_on(client.send(write())).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Throttled);
-    assert_eq!(error.retry_after(), Some(seconds(5)));
-    let report = PortError::from(error).report();
-    assert!(report.ends_with("token.test: throttled"), "{report}");
 }
 
 #[test]

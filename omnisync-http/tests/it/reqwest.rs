@@ -2,20 +2,24 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, RecvError, channel};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
 use omnisync_core::ErrorKind;
 use omnisync_http::{
-    Limits, Request, ReqwestConfig, ReqwestTransport, Response, Transport as _, TransportError,
+    Call, Client, EntraClientCredentials, EntraConfig, Limits, Request, ReqwestConfig,
+    ReqwestTransport, Response, Scope, TokenCache, Transport as _, TransportError,
     TransportErrorKind,
 };
+use omnisync_testkit::clock::ManualClock;
 
-/// A server that takes one connection, reads one request and answers with whatever bytes a test
-/// wrote down.
+use crate::canary::{Printed, logged};
+use crate::support::Ids;
+
+/// A server that reads one request a connection and answers with whatever bytes a test wrote down.
 struct Server {
     address: SocketAddr,
     requests: Receiver<String>,
@@ -23,21 +27,22 @@ struct Server {
 
 impl Server {
     fn answering(answer: &'static str) -> Self {
-        Self::doing(move |stream| stream.write_all(answer.as_bytes()).unwrap_or_default())
+        Self::doing(move |_, stream| stream.write_all(answer.as_bytes()).unwrap_or_default())
     }
 
     /// Serves every connection with `behaviour`, once a request was read.
-    fn doing(behaviour: impl Fn(&mut TcpStream) + Send + 'static) -> Self {
+    fn doing(behaviour: impl Fn(&str, &mut TcpStream) + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (sender, requests) = channel();
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                if sender.send(read(&mut stream)).is_err() {
+                let request = read(&mut stream);
+                if sender.send(request.clone()).is_err() {
                     return;
                 }
-                behaviour(&mut stream);
+                behaviour(&request, &mut stream);
             }
         });
         Self { address, requests }
@@ -143,7 +148,7 @@ fn a_redirection_is_an_answer() {
     for status in [301, 302, 303, 307, 308] {
         let target = Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
         let location = target.url("/elsewhere");
-        let server = Server::doing(move |stream| {
+        let server = Server::doing(move |_, stream| {
             let answer = format!(
                 "HTTP/1.1 {status} Moved\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n"
             );
@@ -160,7 +165,7 @@ fn a_body_beyond_the_cap_is_not_read() {
     let announced = Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n123456789");
     check_error(&announced, limits(AMPLE, 8), TransportErrorKind::TooLarge);
     // In chunks, without a word about the length, and without an end.
-    let endless = Server::doing(|stream| {
+    let endless = Server::doing(|_, stream| {
         let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
         let mut sent = stream.write_all(head.as_bytes());
         while sent.is_ok() {
@@ -186,7 +191,7 @@ fn a_packed_body_is_given_as_it_is() {
 
 #[test]
 fn a_connection_that_ends_before_the_answer_leaves_the_effect_open() {
-    let silent = Server::doing(|_| ());
+    let silent = Server::doing(|_, _| ());
     check_error(&silent, limits(AMPLE, 10), TransportErrorKind::Cut);
     assert_eq!(silent.requests().len(), 1);
     let half = Server::answering("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n1234");
@@ -208,13 +213,13 @@ fn a_connection_that_ends_before_the_request_was_read_leaves_the_effect_open() {
 fn a_server_that_does_not_answer_in_time_leaves_the_effect_open() {
     let (test, end) = channel();
     let end = Mutex::new(end);
-    let mute = Server::doing(move |_| wait(&end));
+    let mute = Server::doing(move |_, _| wait(&end));
     check_error(&mute, limits(50, 10), TransportErrorKind::TimedOut);
     drop(test);
 
     let (test, end) = channel();
     let end = Mutex::new(end);
-    let slow = Server::doing(move |stream| {
+    let slow = Server::doing(move |_, stream| {
         let head = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n1234";
         stream.write_all(head.as_bytes()).unwrap_or_default();
         wait(&end);
@@ -269,4 +274,54 @@ fn a_connection_without_a_time_limit_is_refused() {
         .open()
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
+}
+
+/// Gives a token for the right secret, and an answer for the right token.
+fn organisation(request: &str, stream: &mut TcpStream) {
+    let (line, _) = request.split_once("\r\n").unwrap();
+    let body = match line {
+        "POST /tenant/oauth2/v2.0/token HTTP/1.1" if request.contains("client_secret=c4nary") => {
+            r#"{"access_token":"c4nary","expires_in":60}"#
+        }
+        "GET /data?sig=c4nary HTTP/1.1" if request.contains("authorization: Bearer c4nary\r\n") => {
+            "whole"
+        }
+        _ => panic!("unexpected {request}"),
+    };
+    let head = "HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: ";
+    let answer = format!("{head}{}\r\n\r\n{body}", body.len());
+    stream.write_all(answer.as_bytes()).unwrap();
+}
+
+#[test]
+fn a_client_fetches_a_token_and_asks_with_it_and_logs_neither() {
+    let server = Server::doing(organisation);
+    let clock = ManualClock::default();
+    let builder = || {
+        Client::builder(
+            Arc::new(transport()),
+            Arc::new(clock.clone()),
+            Ids::new(0.0),
+        )
+    };
+    let config = EntraConfig::new("tenant", "id", "c4nary").with_authority(server.url(""));
+    let provider = EntraClientCredentials::new(config, builder().build().unwrap()).unwrap();
+    let tokens = TokenCache::new(Arc::new(provider), Arc::new(clock.clone()), Ids::new(0.0));
+    let scope = Scope::of_resource(&server.url("")).unwrap();
+    let client = builder().with_tokens(tokens, scope).build().unwrap();
+
+    let printed = Printed::default();
+    let calls = async {
+        for _ in 0..2 {
+            let call = Call::new("test.read", get(&server.url("/data?sig=c4nary")));
+            assert_eq!(client.send(call).await.unwrap().body(), "whole");
+        }
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    logged(&printed, || runtime.unwrap().block_on(calls));
+    // One token served both.
+    assert_eq!(server.requests().len(), 3);
+    printed.check();
 }

@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use futures::executor::{LocalPool, block_on};
 use futures::future::RemoteHandle;
@@ -171,4 +173,31 @@ fn a_client_without_a_throttle_asks_nobody() {
     let (client, script, _) = client([answer(200)]);
     block_on(client.send(get())).unwrap();
     assert_eq!(script.take().len(), 1);
+}
+
+#[test]
+fn threads_never_have_more_turns_at_once_than_are_believed_possible() {
+    let throttle = SharedThrottle::new(policy(2), Arc::new(clock()));
+    let (held, most, served) = (
+        AtomicUsize::new(0),
+        AtomicUsize::new(0),
+        AtomicUsize::new(0),
+    );
+    thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..100 {
+                    let turn = block_on(throttle.turn(seconds(3_600))).unwrap();
+                    most.fetch_max(held.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    thread::yield_now();
+                    held.fetch_sub(1, Ordering::SeqCst);
+                    turn.refused(Refused::Concurrency, None);
+                    served.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    // Every refusal halves what is believed, down to one at a time.
+    assert_eq!(served.into_inner(), 800);
+    assert!(most.into_inner() <= 2);
 }
