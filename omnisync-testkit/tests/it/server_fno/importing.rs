@@ -5,6 +5,7 @@ use super::packages::{
     with_manifest,
 };
 use super::place;
+use omnisync_testkit::rng::SplitMix64;
 
 /// Imports one package and tells the word and all messages.
 async fn import(package: &[u8]) -> (String, Vec<(String, String)>, usize) {
@@ -315,4 +316,38 @@ async fn the_documented_location_of_lines_is_required_on_demand() {
         place.client.import("E-2", &package(&[located])).await,
         "Succeeded"
     );
+}
+
+#[tokio::test]
+async fn altered_bytes_never_break_the_server() {
+    let place = place(|options| options.polls_to_end = Some(0)).await;
+    let entities = [
+        Entity::headers(&["SO-1,C-1,C-1,USD,2026-03-01"]),
+        Entity::lines(&["L-1,SO-1,A-1,2,2026-03-01"]),
+    ];
+    let manifest = utf16(&manifest(&entities));
+    let archive = orders();
+    let mut rng = SplitMix64::new(11);
+    let mut alter = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        let position = usize::try_from(rng.next_u64() % bytes.len() as u64).unwrap();
+        bytes[position] = u8::try_from(rng.next_u64() % 256).unwrap();
+        bytes
+    };
+    for round in 0..200 {
+        let mut spoiled = entities.clone();
+        spoiled[0].data = alter(&spoiled[0].data);
+        let packages = [
+            alter(&archive),
+            with_manifest(&entities, &alter(&manifest)),
+            package(&spoiled),
+        ];
+        for (kind, package) in packages.iter().enumerate() {
+            let reply = place
+                .client
+                .submit(&format!("E-{round}-{kind}"), package)
+                .await;
+            assert!(matches!(reply.status, 200 | 400), "{}", reply.text());
+        }
+    }
 }
