@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use omnisync_testkit::server::fno::Access;
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::client::{Reply, send};
 use super::{Place, place};
-use omnisync_testkit::server::fno::Access;
 
 async fn ask(place: &Place, tenant: &str, form: &[(&str, &str)]) -> Reply {
     let url = format!("{}/{tenant}/oauth2/v2.0/token", place.server.base_url());

@@ -1,11 +1,12 @@
 //! What a package does to the tables.
 
+use omnisync_testkit::rng::SplitMix64;
+
 use super::packages::{
     Entity, HEADER_COLUMNS, HEADERS, LINE_COLUMNS, LINES, manifest, orders, package, utf16,
     with_manifest,
 };
 use super::place;
-use omnisync_testkit::rng::SplitMix64;
 
 /// Imports one package and tells the word and all messages.
 async fn import(package: &[u8]) -> (String, Vec<(String, String)>, usize) {

@@ -1,8 +1,9 @@
 //! What became of each record.
 
+use std::sync::Arc;
+
 use omnisync_testkit::server::fno::{FileEncoding, RecordView, RowError, refuse_share};
 use serde_json::json;
-use std::sync::Arc;
 
 use super::client::{Reply, send};
 use super::packages::{Entity, HEADERS, LINES, orders, package, utf16};
