@@ -1,5 +1,8 @@
 //! The actions of the package API.
 
+use std::collections::BTreeMap;
+
+use omnisync_core::port::RepeatedExecution;
 use serde_json::{Map, Value, json};
 
 use super::answer::Answer;
@@ -8,7 +11,6 @@ use super::entity::Entity;
 use super::execution::{Execution, Phase};
 use super::package::{self, Package, archive};
 use super::state::State;
-use omnisync_core::port::RepeatedExecution;
 
 /// What came of an action.
 pub(crate) enum Reply {
@@ -223,7 +225,7 @@ pub(crate) fn begin<'s>(
         said: None,
         silent: false,
         runs: 1,
-        keys_files: std::collections::BTreeMap::new(),
+        keys_files: BTreeMap::new(),
     };
     state.executions.remove(id);
     state.executions.entry(id.to_owned()).or_insert(execution)

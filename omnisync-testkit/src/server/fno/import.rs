@@ -40,11 +40,9 @@ impl Tables {
         self.rows.get(&table).cloned().unwrap_or_default()
     }
 
-    fn has(&self, entity: &str, company: &str, key: &str) -> bool {
+    pub(crate) fn row(&self, entity: &str, company: &str, key: &str) -> Option<&TableRow> {
         let table = (entity.to_owned(), company.to_owned());
-        self.rows
-            .get(&table)
-            .is_some_and(|rows| rows.contains_key(key))
+        self.rows.get(&table)?.get(key)
     }
 
     /// True when the row is new.
@@ -353,7 +351,7 @@ fn refused(
         return Some(RowError::new(format!("Field '{field}' must be filled in.")));
     }
     let order = value(row, ORDER);
-    if entity.label != HEADERS && !tables.has(HEADERS, around.company, order) {
+    if entity.label != HEADERS && tables.row(HEADERS, around.company, order).is_none() {
         return Some(RowError::new(format!(
             "The value '{order}' in field 'Sales order' is not found in the related table 'Sales \
              orders'."

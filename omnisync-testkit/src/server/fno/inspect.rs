@@ -41,7 +41,10 @@ impl Fno {
 
     /// How often the header of an order was written in the default company.
     pub fn imports_of(&self, order: &str) -> u32 {
-        self.headers().get(order).map_or(0, |row| row.imports)
+        let state = self.lock();
+        let company = state.company("").unwrap_or_default();
+        let row = state.tables.row(HEADERS, &company, order);
+        row.map_or(0, |row| row.imports)
     }
 
     /// All executions.

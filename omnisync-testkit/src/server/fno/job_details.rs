@@ -21,15 +21,17 @@ pub(crate) fn answer(state: &State, query: &str) -> Answer {
         return bad(&format!("The query option '{name}' is not supported."));
     }
     let filter = parameter(&query, "$filter");
-    let Some((field, wanted)) = equality(filter) else {
-        return bad("The filter is not supported: it compares one of two ids.");
+    let Some(comparisons) = comparisons(filter) else {
+        return bad("The filter is not supported: it compares ids.");
     };
     let rows: Vec<_> = state
         .executions
         .values()
-        .filter(|execution| match field {
-            Field::Job => execution.id == wanted,
-            Field::Group => execution.group == wanted,
+        .filter(|execution| {
+            comparisons.iter().any(|(field, wanted)| match field {
+                Field::Job => execution.id == *wanted,
+                Field::Group => execution.group == *wanted,
+            })
         })
         .flat_map(Execution::details)
         .collect();
@@ -55,18 +57,42 @@ enum Field {
     Group,
 }
 
-/// `JobId eq '…'` or `DefinitionGroupId eq '…'`, where a quote in the text stands twice.
-fn equality(filter: &str) -> Option<(Field, String)> {
-    let (name, rest) = filter.trim().split_once(' ')?;
-    let field = match name {
-        "JobId" => Field::Job,
-        "DefinitionGroupId" => Field::Group,
-        _ => return None,
-    };
-    let literal = rest.trim_start().strip_prefix("eq ")?.trim();
-    let quoted = literal.strip_prefix('\'')?.strip_suffix('\'')?;
-    let text = quoted.replace("''", "\0");
-    (!text.contains('\'')).then(|| (field, text.replace('\0', "'")))
+/// One or more of `JobId eq '…'` and `DefinitionGroupId eq '…'` with `or` between them. A quote in
+/// the text stands twice.
+fn comparisons(filter: &str) -> Option<Vec<(Field, String)>> {
+    let mut rest = filter.trim();
+    let mut comparisons = Vec::new();
+    loop {
+        let (name, after) = rest.split_once(" eq '")?;
+        let field = match name.trim() {
+            "JobId" => Field::Job,
+            "DefinitionGroupId" => Field::Group,
+            _ => return None,
+        };
+        let (text, after) = literal(after)?;
+        comparisons.push((field, text));
+        if after.is_empty() {
+            return Some(comparisons);
+        }
+        rest = after.strip_prefix(" or ")?;
+    }
+}
+
+/// The text up to its closing quote, and what comes behind.
+fn literal(quoted: &str) -> Option<(String, &str)> {
+    let mut text = String::new();
+    let mut rest = quoted;
+    loop {
+        let (part, after) = rest.split_once('\'')?;
+        text.push_str(part);
+        match after.strip_prefix('\'') {
+            Some(after) => {
+                text.push('\'');
+                rest = after;
+            }
+            None => return Some((text, after)),
+        }
+    }
 }
 
 fn narrowed(row: Value, select: &[&str]) -> Option<Value> {

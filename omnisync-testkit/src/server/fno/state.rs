@@ -148,13 +148,15 @@ impl State {
             return false;
         }
         execution.phase = Phase::Ended;
-        if let Ok(package) = &execution.package {
+        if let Ok(package) = &mut execution.package {
             let around = Circumstances {
                 company: &execution.company,
                 rule: self.rule.as_ref(),
                 requires_location: self.options.requires_location,
             };
             execution.entities = run(package, &mut self.tables, &around);
+            // What they held is in the tables and in the outcome.
+            package.files.clear();
         }
         true
     }

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use omnisync_testkit::server::fno::Access;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 use super::client::{Reply, send};
 use super::{Place, place};
-use omnisync_testkit::server::fno::Access;
 
 async fn ask(place: &Place, tenant: &str, form: &[(&str, &str)]) -> Reply {
     let url = format!("{}/{tenant}/oauth2/v2.0/token", place.server.base_url());
@@ -142,6 +144,25 @@ async fn a_wrong_question_for_a_token_is_refused_as_entra_does() {
             assert!(json[name].is_string());
         }
     }
+}
+
+#[tokio::test]
+async fn a_connection_serves_many_requests_until_the_server_stops() {
+    let place = place(|_| ()).await;
+    let host = place.server.base_url().strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(host).await.unwrap();
+    let request = format!("GET /data/x HTTP/1.1\r\nhost: {host}\r\n\r\n");
+    for _ in 0..2 {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = [0; 1_024];
+        let read = stream.read(&mut answer).await.unwrap();
+        assert!(answer[..read].starts_with(b"HTTP/1.1 401"));
+    }
+
+    place.server.stop().await;
+
+    assert_eq!(stream.read(&mut [0; 1]).await.unwrap(), 0);
+    assert_eq!(place.fno.requests().len(), 2);
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! What a package does to the tables.
 
+use omnisync_testkit::rng::SplitMix64;
+
 use super::packages::{
     Entity, HEADER_COLUMNS, HEADERS, LINE_COLUMNS, LINES, manifest, orders, package, utf16,
     with_manifest,
@@ -315,4 +317,38 @@ async fn the_documented_location_of_lines_is_required_on_demand() {
         place.client.import("E-2", &package(&[located])).await,
         "Succeeded"
     );
+}
+
+#[tokio::test]
+async fn altered_bytes_never_break_the_server() {
+    let place = place(|options| options.polls_to_end = Some(0)).await;
+    let entities = [
+        Entity::headers(&["SO-1,C-1,C-1,USD,2026-03-01"]),
+        Entity::lines(&["L-1,SO-1,A-1,2,2026-03-01"]),
+    ];
+    let manifest = utf16(&manifest(&entities));
+    let archive = orders();
+    let mut rng = SplitMix64::new(11);
+    let mut alter = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        let position = usize::try_from(rng.next_u64() % bytes.len() as u64).unwrap();
+        bytes[position] = u8::try_from(rng.next_u64() % 256).unwrap();
+        bytes
+    };
+    for round in 0..200 {
+        let mut spoiled = entities.clone();
+        spoiled[0].data = alter(&spoiled[0].data);
+        let packages = [
+            alter(&archive),
+            with_manifest(&entities, &alter(&manifest)),
+            package(&spoiled),
+        ];
+        for (kind, package) in packages.iter().enumerate() {
+            let reply = place
+                .client
+                .submit(&format!("E-{round}-{kind}"), package)
+                .await;
+            assert!(matches!(reply.status, 200 | 400), "{}", reply.text());
+        }
+    }
 }

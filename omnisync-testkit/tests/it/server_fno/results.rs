@@ -1,8 +1,9 @@
 //! What became of each record.
 
+use std::sync::Arc;
+
 use omnisync_testkit::server::fno::{FileEncoding, RecordView, RowError, refuse_share};
 use serde_json::json;
-use std::sync::Arc;
 
 use super::client::{Reply, send};
 use super::packages::{Entity, HEADERS, LINES, orders, package, utf16};
@@ -175,7 +176,7 @@ async fn job_details_count_rows_by_entity() {
 }
 
 #[tokio::test]
-async fn job_details_are_filtered_by_one_id_and_narrowed() {
+async fn job_details_are_filtered_by_ids_and_narrowed() {
     let place = place(|options| options.polls_to_end = None).await;
     place.client.submit("it's", &orders()).await.value();
     let set = "/data/DataManagementExecutionJobDetails";
@@ -197,6 +198,9 @@ async fn job_details_are_filtered_by_one_id_and_narrowed() {
             .len(),
         2
     );
+    let target = format!("{set}?$filter=JobId eq 'x' or DefinitionGroupId eq 'Orders'");
+    let value = place.client.get(&target.replace(' ', "%20")).await.value();
+    assert_eq!(value.as_array().unwrap().len(), 2);
     let target = format!("{set}?$filter=JobId%20eq%20'nobody'");
     assert_eq!(place.client.get(&target).await.value(), json!([]));
 }
@@ -208,7 +212,8 @@ async fn any_other_question_for_job_details_is_refused() {
         "",
         "?$filter=EntityName%20eq%20'x'",
         "?$filter=JobId%20ne%20'x'",
-        "?$filter=JobId%20eq%20'x'%20or%20JobId%20eq%20'y'",
+        "?$filter=JobId%20eq%20'x'%20and%20JobId%20eq%20'y'",
+        "?$filter=JobId%20eq%20'x'%20or%20",
         "?$filter=JobId%20eq%20'it's'",
         "?$filter=JobId%20eq%20x",
         "?$filter=%FF",

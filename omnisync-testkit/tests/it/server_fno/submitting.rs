@@ -1,12 +1,12 @@
 //! Handing a package over, and asking how far it is.
 
 use omnisync_core::port::RepeatedExecution;
+use omnisync_testkit::server::fno::FnoServer;
 use serde_json::json;
 
 use super::client::submission;
 use super::packages::{Entity, orders, package, zip};
 use super::{client_of, place};
-use omnisync_testkit::server::fno::FnoServer;
 
 #[tokio::test]
 async fn answers_name_their_type() {

@@ -2,7 +2,7 @@
 
 use quick_xml::NsReader;
 use quick_xml::escape::resolve_predefined_entity;
-use quick_xml::events::{BytesStart, Event};
+use quick_xml::events::{BytesRef, BytesStart, Event};
 use quick_xml::name::ResolveResult;
 
 const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
@@ -71,17 +71,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Node, String> {
             }
             Event::Text(text) => append(&mut open, &text.xml10_content())?,
             Event::CData(text) => append(&mut open, &text.xml10_content())?,
-            Event::GeneralRef(reference) => {
-                let character = reference
-                    .resolve_char_ref()
-                    .map_err(|error| error.to_string())?;
-                let name = reference.xml10_content();
-                match (character, resolve_predefined_entity(&name)) {
-                    (Some(character), _) => append(&mut open, character.encode_utf8(&mut [0; 4]))?,
-                    (None, Some(text)) => append(&mut open, text)?,
-                    (None, None) => return Err(format!("the entity '{name}' is not declared")),
-                }
-            }
+            Event::GeneralRef(reference) => append(&mut open, &resolved(&reference)?)?,
             Event::DocType(_) => return Err("for security reasons DTD is prohibited".to_owned()),
             Event::Comment(_) | Event::PI(_) | Event::Empty(_) => {}
             Event::Eof => break,
@@ -101,6 +91,19 @@ fn append(open: &mut [Node], text: &str) -> Result<(), String> {
         None => return Err("data at the root level is invalid".to_owned()),
     }
     Ok(())
+}
+
+/// The text that a reference stands for.
+fn resolved(reference: &BytesRef<'_>) -> Result<String, String> {
+    let character = reference
+        .resolve_char_ref()
+        .map_err(|error| error.to_string())?;
+    let name = reference.xml10_content();
+    match (character, resolve_predefined_entity(&name)) {
+        (Some(character), _) => Ok(character.to_string()),
+        (None, Some(text)) => Ok(text.to_owned()),
+        (None, None) => Err(format!("the entity '{name}' is not declared")),
+    }
 }
 
 fn is_nil(reader: &NsReader<&[u8]>, start: &BytesStart<'_>) -> Result<bool, String> {
