@@ -18,7 +18,6 @@ const TRANSPORT: &str = "reqwest";
 /// Crates that open connections.
 const NETWORK: &[&str] = &[
     "aws-lc-rs",
-    "azure_core",
     "azure_identity",
     "curl",
     "h2",
@@ -42,6 +41,7 @@ const NETWORK: &[&str] = &[
 const EFFECTS: &[&str] = &[
     "async-io",
     "async-std",
+    "azure_core",
     "cc",
     "cmake",
     "fastrand",

@@ -1,6 +1,6 @@
 //! What became of the records of an import, from everything that the environment tells.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -101,6 +101,9 @@ async fn refused(
     if !url.is_empty() {
         keys.extend(file(client, config, entity, &url).await?);
     }
+    // A record may be in both files, and a file may name it twice.
+    let mut seen = HashSet::new();
+    keys.retain(|key| seen.insert(key.clone()));
     Ok(keys)
 }
 

@@ -166,7 +166,7 @@ async fn an_import_that_is_being_unpacked_is_not_known_yet() {
     let wanted = [
         ImportStatus::NotSubmitted,
         ImportStatus::NotSubmitted,
-        ImportStatus::Executing,
+        ImportStatus::Queued,
     ];
     assert_eq!(seen, wanted);
 }

@@ -152,6 +152,60 @@ async fn a_package_that_imports_nothing_says_so() {
 #[tokio::test]
 async fn what_is_said_about_records_that_no_file_names_is_reported_as_it_is() {
     let environment = refusing_b(|_| ()).await;
+    let mut config = environment.config();
+    config.entities.truncate(1);
+    let importer = environment.importer_of(config);
+    let package = packed(&["A", "B"]);
+    importer
+        .submit(submission(execution(1), &package.content))
+        .await
+        .unwrap();
+    environment.fno().finish(&execution(1).to_string());
+    let page = importer.results(execution(1), None).await.unwrap();
+    let entities: Vec<&str> = page
+        .records
+        .iter()
+        .map(|result| result.key.entity.as_str())
+        .collect();
+    assert_eq!(entities, ["Sales order headers V2", "", ""]);
+    assert_eq!(page.records[1].key.columns[0].0, "RecordId");
+}
+
+#[tokio::test]
+async fn an_error_file_that_ends_too_early_names_fewer_records_than_are_missing() {
+    let environment = Environment::plain().await;
+    let importer = environment.importer();
+    let ids: Vec<String> = (0..40).map(|n| format!("ORD-{n}")).collect();
+    let mut orders: Vec<_> = ids.iter().map(|id| order_with(id, 1)).collect();
+    orders.push(order_with("GOOD", 1));
+    environment.fno().set_rule(refusing(ids));
+    let package = pack(&orders, |map| map);
+    importer
+        .submit(submission(execution(1), &package.content))
+        .await
+        .unwrap();
+    environment.fno().finish(&execution(1).to_string());
+    environment
+        .fno()
+        .inject(Some(Route::Download), Fault::Truncated);
+    let page = importer.results(execution(1), None).await.unwrap();
+    let of_headers = |result: &&RecordResult| {
+        let value = &result.key.columns[0].1;
+        result.key.entity == "Sales order headers V2"
+            && package
+                .keys
+                .iter()
+                .any(|keys| keys[0].columns[0].1 == *value)
+    };
+    let named = page.records.iter().filter(of_headers).count();
+    assert!(named + 1 < 41, "{named}");
+    let whole = importer.results(execution(1), None).await.unwrap();
+    assert_eq!(whole.records.iter().filter(of_headers).count(), 40);
+}
+
+#[tokio::test]
+async fn an_environment_that_cannot_make_error_files_is_asked_again_later() {
+    let environment = refusing_b(|_| ()).await;
     let importer = environment.importer();
     let package = packed(&["A", "B"]);
     importer
@@ -161,19 +215,13 @@ async fn what_is_said_about_records_that_no_file_names_is_reported_as_it_is() {
     let id = execution(1).to_string();
     environment.fno().finish(&id);
     environment.fno().silence(&id);
-    let page = importer.results(execution(1), None).await.unwrap();
-    assert_eq!(page.records, []);
-    // One of two headers: nobody says which.
-    assert_eq!(totals(&page), [1, 2]);
+    let error = importer.results(execution(1), None).await.unwrap_err();
+    assert!(error.is_transient(), "{}", error.report());
 }
 
 #[tokio::test]
 async fn error_files_that_cannot_be_believed_are_an_error_and_not_a_result() {
-    let faults = [
-        Fault::Truncated,
-        Fault::Oversized(2 << 20),
-        Fault::CutWithin,
-    ];
+    let faults = [Fault::Oversized(2 << 20), Fault::CutWithin];
     for fault in faults {
         let environment = refusing_b(|_| ()).await;
         let mut config = environment.config();

@@ -80,7 +80,7 @@ async fn an_import_whose_answer_is_lost_is_known_under_our_id() {
         assert!(error.is_ambiguous(), "{fault:?}: {}", error.report());
         assert_eq!(error.operation(), "finops.import", "{fault:?}");
         let status = importer.status(execution(number)).await.unwrap();
-        assert_eq!(status, ImportStatus::Executing, "{fault:?}");
+        assert_eq!(status, ImportStatus::Queued, "{fault:?}");
         environment.fno().finish(&execution(number).to_string());
     }
     assert_eq!(environment.fno().submissions(), 3);
@@ -140,7 +140,10 @@ async fn a_hitch_on_the_way_is_tried_again_within_the_call() {
         .fno()
         .inject(Some(Route::Status), Fault::CutAfter);
     let status = importer.status(execution(1)).await.unwrap();
-    assert_eq!(status, ImportStatus::Executing);
+    assert!(matches!(
+        status,
+        ImportStatus::Queued | ImportStatus::Executing
+    ));
 }
 
 #[tokio::test]

@@ -91,6 +91,7 @@ impl Environment {
         let transport = Arc::new(ReqwestConfig::default().open().unwrap());
         let impatient = ClientConfig::default()
             .with_timeout_ms(5_000)
+            .with_retry_percent_max(100)
             .with_retry(RetryPolicy {
                 base_ms: 1,
                 cap_ms: 5,
