@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use omnisync_adapters_local::{FolderConfig, SqliteConfig, SystemClock, SystemIds};
-use omnisync_core::dixf::{FieldMap, Layout};
+use omnisync_core::dixf::Layout;
 use omnisync_core::flow::{
     BatchFlow, Deliver, DeliverPolicy, Ingest, IngestPolicy, PackageSpec, Retention, Sweep, Worker,
 };
@@ -9,8 +9,8 @@ use omnisync_core::id::{ProjectName, WorkerId};
 use omnisync_core::order::TotalMode;
 use omnisync_core::policy::BatchPolicy;
 use omnisync_core::port::{BlobStage, Clock, StateStore};
-use omnisync_testkit::fake::{FakeErp, FakeErpOptions};
 
+use crate::erp::ErpChoice;
 use crate::error::HostError;
 use crate::workspace::Workspace;
 
@@ -34,7 +34,7 @@ pub(crate) struct HostConfig {
     pub(crate) ingest: IngestPolicy,
     pub(crate) batch: BatchPolicy,
     pub(crate) deliver: DeliverPolicy,
-    pub(crate) fail_rate: f64,
+    pub(crate) erp: ErpChoice,
 }
 
 impl Host {
@@ -43,28 +43,21 @@ impl Host {
     pub(crate) fn open(workspace: &Workspace, config: HostConfig) -> Result<Self, HostError> {
         let store: Arc<dyn StateStore> = Arc::new(SqliteConfig::new(workspace.state()).open()?);
         let stage: Arc<dyn BlobStage> = Arc::new(FolderConfig::new(workspace.packages()).open()?);
-        let erp = FakeErp::open(
-            workspace.erp(),
-            FakeErpOptions {
-                refused_share: config.fail_rate,
-                ..FakeErpOptions::default()
-            },
-        )?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let worker = Worker::new(
             WorkerId::new("order-pipeline")?,
             Arc::clone(&clock),
             Arc::new(SystemIds),
         );
-        let map = match config.layout {
-            Layout::Seed => FieldMap::seed(),
-            _ => FieldMap::dmf(),
-        };
-        let map = map
+        let map = config
+            .erp
+            .map(config.layout)
             .compile()
             .map_err(|error| HostError::Config(error.to_string()))?;
-        let spec = PackageSpec::new(map, ProjectName::new("Sales orders")?)
+        let spec = PackageSpec::new(map, ProjectName::new(config.erp.project())?)
             .with_exported_by("order-pipeline");
+        let deliver = config.erp.policy(config.deliver);
+        let erp = config.erp.open(workspace, &store, &worker)?;
         Ok(Self {
             ingest: Ingest::new(Arc::clone(&store), worker.clone(), config.ingest),
             batch: BatchFlow::new(
@@ -77,9 +70,9 @@ impl Host {
             deliver: Deliver::new(
                 Arc::clone(&store),
                 Arc::clone(&stage),
-                Arc::new(erp),
+                erp,
                 worker.clone(),
-                config.deliver,
+                deliver,
                 spec,
             ),
             sweep: Sweep::new(Arc::clone(&store), worker.clone()),

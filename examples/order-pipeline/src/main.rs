@@ -2,6 +2,7 @@
 //! of `omnisync-core` with the embedded adapters and, in place of a real Finance & Operations
 //! environment, the testkit's ERP.
 
+mod erp;
 mod error;
 mod host;
 mod inspect;
@@ -12,7 +13,7 @@ mod workspace;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -92,9 +93,17 @@ struct RunArgs {
     /// Most orders in a package.
     #[arg(long, default_value_t = 10_000, value_name = "N", value_parser = parse_positive)]
     max_orders: usize,
-    /// Share of orders that the ERP refuses, 0 to 1.
-    #[arg(long, default_value_t = 0.0, value_name = "P", value_parser = parse_share)]
+    /// Share of orders that the built-in ERP refuses, 0 to 1.
+    #[arg(
+        long,
+        default_value_t = 0.0,
+        value_name = "P",
+        value_parser = parse_share,
+        conflicts_with = "erp_config"
+    )]
     fail_rate: f64,
+    #[command(flatten)]
+    erp: ErpArgs,
     /// Prints the result as one JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -130,6 +139,36 @@ struct ServeArgs {
     /// front of this server.
     #[arg(long, default_value = "*", value_name = "ORIGIN")]
     allow_origin: String,
+    #[command(flatten)]
+    erp: ErpArgs,
+}
+
+#[derive(Debug, Args)]
+struct ErpArgs {
+    /// What takes the packages.
+    #[arg(long, value_enum, default_value_t = ErpArg::BuiltIn, requires_if("finops", "erp_config"))]
+    erp: ErpArg,
+    /// TOML file that describes the environment of Finance & Operations.
+    #[arg(long, value_name = "FILE")]
+    erp_config: Option<PathBuf>,
+}
+
+impl ErpArgs {
+    /// The file of the environment, where one takes the packages.
+    fn config(&self) -> Option<&Path> {
+        match self.erp {
+            ErpArg::BuiltIn => None,
+            ErpArg::Finops => self.erp_config.as_deref(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ErpArg {
+    /// An ERP in the work folder.
+    BuiltIn,
+    /// An environment of Dynamics 365 Finance & Operations.
+    Finops,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

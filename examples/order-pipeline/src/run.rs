@@ -15,6 +15,7 @@ use omnisync_core::port::{BlobStage, EventSource, Query, StateStore, StateStoreE
 use omnisync_testkit::generate::OrderGenerator;
 
 use crate::RunArgs;
+use crate::erp::ErpChoice;
 use crate::error::HostError;
 use crate::host::{Host, HostConfig, ingest_policy};
 use crate::report::RunReport;
@@ -61,7 +62,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, HostError> {
                 },
                 ..DeliverPolicy::default()
             },
-            fail_rate: args.fail_rate,
+            erp: ErpChoice::of(args.erp.config(), args.layout.into(), args.fail_rate)?,
         },
     )?;
     let input = match args.orders {

@@ -140,8 +140,8 @@ pub(super) fn job(body: &[u8]) -> Result<Job, WireError> {
         data_job_status: Status,
         #[serde(default)]
         execution_log: Option<String>,
-        #[serde(default)]
-        execution_detail: Option<Vec<Entity>>,
+        #[serde(default, rename = "ExecutionDetail")]
+        entities: Option<Vec<Entity>>,
     }
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
@@ -157,7 +157,7 @@ pub(super) fn job(body: &[u8]) -> Result<Job, WireError> {
         execution_identifier: Option<String>,
     }
     let detail: Detail = serde_json::from_slice(body).map_err(|_| WireError::NotJson)?;
-    let entities = detail.execution_detail.unwrap_or_default();
+    let entities = detail.entities.unwrap_or_default();
     Ok(Job {
         imported: entities.iter().map(|entity| entity.target_records).sum(),
         state: detail.data_job_status.data_job_state,

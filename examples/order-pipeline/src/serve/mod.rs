@@ -16,6 +16,7 @@ use tokio::time::timeout;
 use tracing::warn;
 
 use crate::ServeArgs;
+use crate::erp::ErpChoice;
 use crate::error::HostError;
 use crate::host::{Host, HostConfig, ingest_policy};
 use crate::workspace::Workspace;
@@ -46,7 +47,7 @@ pub(crate) async fn serve(args: ServeArgs) -> Result<ExitCode, HostError> {
                 poll_ms: POLL_MS,
                 ..DeliverPolicy::default()
             },
-            fail_rate: 0.0,
+            erp: ErpChoice::of(args.erp.config(), args.layout.into(), 0.0)?,
         },
     )?);
     let listener = TcpListener::bind(args.listen)

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod faults;
+mod finops;
 mod kill;
 mod run;
 mod serve;

@@ -74,6 +74,13 @@ impl Host {
         fails(&self.run_command(arguments).output().unwrap())
     }
 
+    /// The same for arguments that make no sense.
+    pub(crate) fn run_fails_with(&self, arguments: &[&str]) -> String {
+        let output = self.run_command(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2));
+        stderr(&output)
+    }
+
     pub(crate) fn status(&self) -> String {
         stdout_of_success(&self.command("status").output().unwrap())
     }

@@ -1,0 +1,87 @@
+//! Connections to an environment.
+
+use std::sync::Arc;
+
+use omnisync_adapters_dataverse::finops::FinOpsImporter;
+use omnisync_adapters_local::SystemIds;
+use omnisync_core::flow::Worker;
+use omnisync_core::port::{IdSource, StateStore};
+use omnisync_http::{
+    Client, EntraClientCredentials, EntraConfig, ManagedIdentity, ManagedIdentityConfig,
+    ReqwestConfig, SharedThrottle, TokenCache, TokenProvider, Transport, WorkloadIdentity,
+    WorkloadIdentityConfig,
+};
+
+use super::settings::{Credentials, FinOpsSettings};
+use crate::error::HostError;
+
+/// The importer of an environment, with a throttle for everything that asks it.
+pub(super) fn open(
+    settings: FinOpsSettings,
+    store: &Arc<dyn StateStore>,
+    worker: &Worker,
+) -> Result<FinOpsImporter, HostError> {
+    let clock = Arc::clone(&worker.clock);
+    let ids: Arc<dyn IdSource> = Arc::new(SystemIds);
+    let transport: Arc<dyn Transport> = Arc::new(ReqwestConfig::default().open()?);
+    let client = || {
+        let (clock, ids) = (Arc::clone(&clock), Arc::clone(&ids));
+        Client::builder(Arc::clone(&transport), clock, ids).with_config(settings.http.clone())
+    };
+    let provider = provider(&settings.credentials, client().build()?)?;
+    let tokens = TokenCache::new(provider, Arc::clone(&clock), Arc::clone(&ids));
+    let throttle = SharedThrottle::new(settings.throttle, Arc::clone(&clock));
+    let client = client()
+        .with_tokens(tokens, settings.environment.scope()?)
+        .with_throttle(throttle)
+        .build()?;
+    let importer = settings
+        .environment
+        .build(client, clock, Arc::clone(store))?;
+    Ok(importer)
+}
+
+fn provider(
+    credentials: &Credentials,
+    client: Client,
+) -> Result<Arc<dyn TokenProvider>, HostError> {
+    Ok(match credentials {
+        Credentials::ClientSecret {
+            tenant,
+            client_id,
+            client_secret,
+            authority,
+        } => {
+            let config = EntraConfig::new(tenant, client_id, client_secret.read()?);
+            let config = match authority {
+                Some(url) => config.with_authority(url),
+                None => config,
+            };
+            Arc::new(EntraClientCredentials::new(config, client)?)
+        }
+        Credentials::ManagedIdentity { client_id } => {
+            let config = ManagedIdentityConfig::from_env(std::env::vars());
+            let config = match client_id {
+                Some(id) => config.with_client_id(id),
+                None => config,
+            };
+            Arc::new(ManagedIdentity::new(config, client)?)
+        }
+        Credentials::WorkloadIdentity {
+            tenant,
+            client_id,
+            token_file,
+            authority,
+        } => {
+            let config = WorkloadIdentityConfig {
+                tenant: tenant.clone(),
+                client_id: client_id.clone(),
+                token_file: token_file.clone(),
+                authority: authority
+                    .clone()
+                    .unwrap_or_else(|| "https://login.microsoftonline.com".to_owned()),
+            };
+            Arc::new(WorkloadIdentity::new(config, client)?)
+        }
+    })
+}
