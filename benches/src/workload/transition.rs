@@ -140,6 +140,8 @@ fn opened(id: BatchId, orders: usize) -> Result<BatchRecord, Failure> {
         sealed_at: None,
         staged_at: None,
         announced_at: None,
+        is_seen: false,
+        resubmissions: 0,
         submitted_at: None,
         done_at: None,
         proposal: SegmentList::proposal(orders),

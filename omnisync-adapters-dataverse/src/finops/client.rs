@@ -142,7 +142,8 @@ impl FinOpsClient {
         let id = odata::string_literal(execution);
         let select = "EntityName,TargetRecordsCreatedCount,TargetRecordsUpdatedCount";
         let path = format!(
-            "/data/DataManagementExecutionJobDetails?$filter=JobId%20eq%20{id}&$select={select}"
+            "/data/DataManagementExecutionJobDetails?cross-company=true\
+             &$filter=JobId%20eq%20{id}&$select={select}"
         );
         let request = self.request(step, Method::GET, &path, Bytes::new())?;
         let call = Call::new(step.operation(), request);
@@ -283,7 +284,8 @@ fn not_sendable(step: Step, error: impl std::error::Error + Send + Sync + 'stati
 /// True for the answer that a status question gets before the environment knows the import.
 fn is_not_found(error: &HttpError) -> bool {
     let text = text_of(error).to_lowercase();
-    text.contains("were not found") || text.contains("was not found")
+    error.status() == Some(http::StatusCode::BAD_REQUEST)
+        && (text.contains("were not found") || text.contains("was not found"))
 }
 
 fn text_of(error: &HttpError) -> String {
@@ -296,13 +298,18 @@ fn text_of(error: &HttpError) -> String {
 /// What a refusal of the environment means: kind and advice. The text itself is not told, since
 /// it may show data.
 fn refused(step: Step, error: HttpError) -> PortError {
+    if step.has_effect() && error.is_effect_open() && !is_first_word(&error) {
+        // An earlier attempt may have been taken, whatever the last one says.
+        let what = "the environment may have the package: it is asked before the next attempt";
+        return error.explained(ErrorKind::Unavailable, what).into();
+    }
     let is_open = step.has_effect() && error.is_effect_open();
     let known = match error.response() {
         None if error.kind() == ErrorKind::Invalid => {
             Some((ErrorKind::Misconfigured, "nothing was sent", false))
         }
         None => None,
-        Some(response) => by_text(&wire::error_text(response.body()))
+        Some(response) => by_text(step, &wire::error_text(response.body()))
             .map(|(kind, advice)| (kind, advice, false))
             .or_else(|| {
                 by_status(step, response.status()).map(|(kind, what)| (kind, what, is_open))
@@ -310,6 +317,7 @@ fn refused(step: Step, error: HttpError) -> PortError {
     };
     let (error, is_open): (PortError, bool) = match known {
         Some((kind, advice, is_open)) => (error.explained(kind, advice).into(), is_open),
+        None if !step.has_effect() => (error_of_question(error), false),
         None => (error.into(), is_open),
     };
     if is_open {
@@ -319,8 +327,32 @@ fn refused(step: Step, error: HttpError) -> PortError {
     }
 }
 
+/// True when there was one attempt, and it was answered.
+fn is_first_word(error: &HttpError) -> bool {
+    error.attempts() <= 1 && error.response().is_some()
+}
+
+/// What is wrong with a question says nothing about a package.
+fn error_of_question(error: HttpError) -> PortError {
+    let (kind, advice) = match error.kind() {
+        ErrorKind::TooLarge => (
+            ErrorKind::Corrupt,
+            "the answer is larger than the client takes: raise body_bytes_max",
+        ),
+        ErrorKind::Invalid => (
+            ErrorKind::Misconfigured,
+            "the environment, or a proxy before it, does not take the question",
+        ),
+        _ => return error.into(),
+    };
+    error.explained(kind, advice).into()
+}
+
 /// Refusals that say for certain that nothing was imported.
-fn by_text(text: &str) -> Option<(ErrorKind, &'static str)> {
+fn by_text(step: Step, text: &str) -> Option<(ErrorKind, &'static str)> {
+    if !step.has_effect() {
+        return None;
+    }
     let lower = text.to_lowercase();
     let says = |phrase: &str| lower.contains(phrase);
     if says("overwrite has not been specified") {
@@ -344,6 +376,12 @@ fn by_text(text: &str) -> Option<(ErrorKind, &'static str)> {
     }
     if says("execution") && says("already exists") {
         return Some((ErrorKind::AlreadyExists, "the import exists"));
+    }
+    if says("archive file") || says("zip") || says("package is not") || says("valid package") {
+        return Some((
+            ErrorKind::Invalid,
+            "the package is not one that data management takes",
+        ));
     }
     match classify_whole(text).class {
         FailureClass::Contention => Some((
@@ -373,10 +411,10 @@ fn by_status(step: Step, status: http::StatusCode) -> Option<(ErrorKind, &'stati
             ErrorKind::Misconfigured,
             "there is no such address: check base_url and activity_id",
         ),
-        // Only the package itself can be what is wrong with an import.
-        400 if !step.has_effect() => (
+        400 => (
             ErrorKind::Misconfigured,
-            "the environment does not take the question",
+            "the environment refuses, for a reason that is not known here: look into its job \
+             history; its messages are understood in English",
         ),
         _ => return None,
     };

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use omnisync_core::dixf::FieldMap;
 use omnisync_core::port::{Clock, RepeatedExecution, StateStore};
 use omnisync_core::{ErrorKind, PortError};
@@ -42,13 +43,14 @@ pub struct FinOpsConfig {
     /// `asynchronous` it may block for minutes.
     #[serde(default = "submit_seconds")]
     pub submit_seconds_max: u32,
-    /// How long after that call began an import may still be unknown to the environment, in
-    /// seconds. Default 900.
+    /// How long after a submission began its import may still be unknown to the environment, in
+    /// seconds. More than `submit_seconds_max`: what is left is for writing the package and for
+    /// unpacking it. Default 1,800.
     #[serde(default = "visible_after_seconds")]
     pub visible_after_seconds: u32,
     /// What the environment does with an execution id that it knows. Nobody documents it, so the
     /// default is the worst: it imports again. A recurring data job remembers its messages and
-    /// sends none twice.
+    /// sends one twice only when its name was lost with the answer.
     #[serde(default = "runs_again", with = "RepeatedExecutionForm")]
     pub repeated_execution: RepeatedExecution,
     /// Imports of one data project that may run at once; more than 1 only with the parameter
@@ -207,6 +209,15 @@ impl FinOpsConfig {
         Ok(FinOpsImporter::new(client, self, submitter))
     }
 
+    /// How long after a submission began its import may still be asked for: it has to be known
+    /// within [`visible_after_seconds`](Self::visible_after_seconds) of that.
+    pub(super) fn latest_import(&self) -> TimeDelta {
+        let left = self
+            .visible_after_seconds
+            .saturating_sub(self.submit_seconds_max);
+        TimeDelta::seconds(left.into())
+    }
+
     pub(super) fn submit_limits(&self) -> Limits {
         Limits {
             timeout: Duration::from_secs(self.submit_seconds_max.into()),
@@ -230,10 +241,11 @@ impl FinOpsConfig {
         let settings = [
             (self.submit_seconds_max == 0, "submit_seconds_max is 0"),
             (
-                self.visible_after_seconds < self.submit_seconds_max,
-                "visible_after_seconds is shorter than submit_seconds_max: a call on its way \
+                self.visible_after_seconds <= self.submit_seconds_max,
+                "visible_after_seconds is no longer than submit_seconds_max: a call on its way \
                  would count as lost",
             ),
+            (self.error_file_polls_max == 0, "error_file_polls_max is 0"),
             (self.parallel_per_project == 0, "parallel_per_project is 0"),
             (self.entities.is_empty(), "entities is empty"),
             (
@@ -294,7 +306,7 @@ const fn submit_seconds() -> u32 {
 }
 
 const fn visible_after_seconds() -> u32 {
-    900
+    1_800
 }
 
 const fn package_bytes_max() -> u64 {

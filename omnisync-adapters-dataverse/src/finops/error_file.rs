@@ -20,8 +20,6 @@ pub(super) enum FileProblem {
     CutOff,
     #[error("the file has no column of the key; name the key columns in the configuration")]
     NoKey,
-    #[error("the file names no record")]
-    Empty,
     #[error("the file names more than {0} records")]
     TooMany(usize),
 }
@@ -64,9 +62,6 @@ pub(super) fn keys(
             return Err(FileProblem::TooMany(records_max));
         }
         keys.push(key(&record, places, entity, width)?);
-    }
-    if keys.is_empty() {
-        return Err(FileProblem::Empty);
     }
     Ok(keys)
 }
@@ -136,9 +131,13 @@ mod tests {
     }
 
     #[test]
+    fn a_file_may_name_nobody() {
+        assert_eq!(values(""), Ok(vec![]));
+        assert_eq!(values("SALESORDERNUMBER\n"), Ok(vec![]));
+    }
+
+    #[test]
     fn a_file_that_cannot_be_trusted_is_refused() {
-        assert_eq!(values(""), Err(FileProblem::Empty));
-        assert_eq!(values("SALESORDERNUMBER\n"), Err(FileProblem::Empty));
         assert_eq!(values("usmf,A\n"), Err(FileProblem::NoKey));
         assert_eq!(values("A\n\"B"), Err(FileProblem::CutOff));
         assert_eq!(values("A\nB\nC\nD\n"), Err(FileProblem::TooMany(3)));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use omnisync_core::id::{ETag, ExecutionId};
 use omnisync_core::port::{
     Action, Collection, Content, DocumentKey, Expect, ImportStatus, ResultsPage, StateStore,
@@ -19,6 +19,9 @@ use super::{results, submission};
 
 /// Where the names of messages are kept.
 const MESSAGES: Collection = Collection::new("finops_messages");
+
+/// How long the name of a message is kept: longer than any import takes.
+const KEPT: TimeDelta = TimeDelta::days(90);
 
 /// A recurring data job.
 #[derive(Debug)]
@@ -59,12 +62,13 @@ impl Recurring {
         let company = submission::company(&submission, config)?.to_owned();
         let content = submission::content(&mut submission, config.package_bytes_max).await?;
         let now = client.clock.now();
-        let known = self.known(execution).await?;
+        let known = self.known(execution).await;
+        let known = known.map_err(PortError::without_effect)?;
         if let Some((message, _)) = &known {
             if let Some(id) = &message.name {
                 return Ok(receipt(execution, id));
             }
-            let open = chrono::TimeDelta::seconds(config.visible_after_seconds.into());
+            let open = TimeDelta::seconds(config.visible_after_seconds.into());
             let left = message.began_at + open - now;
             if let Ok(left) = left.to_std() {
                 let what = "the package may be in the queue already: it is waited for";
@@ -80,7 +84,8 @@ impl Recurring {
             began_at: now,
             name: None,
         };
-        let etag = self.save(&message, expect).await?;
+        let etag = self.save(&message, expect).await;
+        let etag = etag.map_err(PortError::without_effect)?;
         let limits = config.submit_limits();
         let sent = client
             .enqueue(
@@ -96,22 +101,25 @@ impl Recurring {
             Err(error) if error.is_ambiguous() => return Err(error),
             Err(error) => {
                 // Nothing is in the queue: the next one need not wait.
-                let key = key(execution);
-                let expect = Expect::Tag(etag);
-                let action = Action::Delete;
-                self.store
-                    .write_one(Write {
-                        key,
-                        expect,
-                        action,
-                    })
-                    .await?;
-                return Err(error);
+                let forget = Write {
+                    key: key(execution),
+                    expect: Expect::Tag(etag),
+                    action: Action::Delete,
+                };
+                let forgotten = self.store.write_one(forget).await;
+                let pause = forgotten.err().and_then(|unsaved| unsaved.retry_after());
+                return Err(error.no_sooner(pause));
             }
         };
         let id = wire::message_id(&body).map_err(|error| step.unreadable(error))?;
         message.name = Some(id.clone());
-        self.save(&message, Expect::Tag(etag)).await?;
+        let named = self.save(&message, Expect::Tag(etag)).await;
+        named.map_err(|unsaved| {
+            let what = format!("the package is in the queue as {id}, and its name was not stored");
+            step.error(ErrorKind::Unavailable, what)
+                .no_sooner(unsaved.retry_after())
+                .with_source(unsaved)
+        })?;
         Ok(receipt(execution, &id))
     }
 
@@ -142,7 +150,11 @@ impl Recurring {
             return Err(Step::JobStatus.error(ErrorKind::Conflict, what));
         }
         if job.execution.is_empty() {
-            return Ok(results::of_message(&job.log));
+            if job.is_unopened() {
+                return Ok(results::of_message(&job.log));
+            }
+            let what = format!("the message of import {execution} ended without an import");
+            return Err(Step::JobStatus.error(ErrorKind::Corrupt, what));
         }
         results::read(client, config, &job.execution).await
     }
@@ -187,7 +199,7 @@ impl Recurring {
         let content = Content {
             state: state.to_owned(),
             due_at: None,
-            expires_at: None,
+            expires_at: message.began_at.checked_add_signed(KEPT),
             body,
         };
         let write = Write {

@@ -166,13 +166,14 @@ impl Errors {
             whole: Vec::new(),
         };
         for error in errors {
-            let record = error.record_id.trim();
-            if record.is_empty() {
-                all.whole.push(error.error_message);
+            let record = error.record_id.unwrap_or_default();
+            let message = error.error_message.unwrap_or_default();
+            if record.trim().is_empty() {
+                all.whole.push(message);
             } else {
-                let messages = all.by_record.entry(record.to_owned()).or_default();
+                let messages = all.by_record.entry(record.trim().to_owned()).or_default();
                 if messages.len() < MESSAGES_MAX {
-                    messages.push(error.error_message);
+                    messages.push(message);
                 }
             }
         }
@@ -269,8 +270,8 @@ mod tests {
 
     fn errors(list: &[(&str, &str)]) -> Errors {
         let error = |(record, message): &(&str, &str)| ExecutionError {
-            record_id: (*record).to_owned(),
-            error_message: (*message).to_owned(),
+            record_id: Some((*record).to_owned()),
+            error_message: Some((*message).to_owned()),
         };
         Errors::of(list.iter().map(error).collect())
     }

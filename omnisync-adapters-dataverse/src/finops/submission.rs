@@ -33,11 +33,15 @@ pub(super) async fn content(
         return Err(too_large());
     }
     let mut content = BytesMut::new();
-    while let Some(chunk) = submission.content.try_next().await? {
+    let stage = PortError::without_effect;
+    while let Some(chunk) = submission.content.try_next().await.map_err(stage)? {
         content.extend_from_slice(&chunk);
         if u64::try_from(content.len()).unwrap_or(u64::MAX) > bytes_max {
             return Err(too_large());
         }
+    }
+    if content.is_empty() {
+        return Err(step.error(ErrorKind::Invalid, "the package is empty"));
     }
     let content = content.freeze();
     let is_announced = u64::try_from(content.len()) == Ok(submission.bytes)
@@ -67,6 +71,7 @@ pub(super) async fn import(
     config: &FinOpsConfig,
     mut submission: Submission,
 ) -> Result<SubmitReceipt, PortError> {
+    let began = client.clock.now();
     let company = company(&submission, config)?.to_owned();
     let content = content(&mut submission, config.package_bytes_max).await?;
     let execution = submission.execution;
@@ -87,6 +92,12 @@ pub(super) async fn import(
         "legalEntityId": company,
     });
     let step = Step::Import;
+    let latest = began + config.latest_import();
+    if client.clock.now() > latest {
+        // Whoever comes after this worker may take the package for lost soon.
+        let what = "writing the package took so long that its import would begin too late";
+        return Err(step.error(ErrorKind::Unavailable, what).without_effect());
+    }
     let body = client
         .act(step, action, &parameters, config.submit_limits())
         .await?;

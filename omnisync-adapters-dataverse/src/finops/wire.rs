@@ -64,11 +64,11 @@ pub(super) fn write_url(body: &[u8]) -> Result<String, WireError> {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct ExecutionError {
-    /// Key of the record; empty where the import as a whole failed.
+    /// Key of the record; nothing where the import as a whole failed.
     #[serde(default)]
-    pub(super) record_id: String,
+    pub(super) record_id: Option<String>,
     #[serde(default)]
-    pub(super) error_message: String,
+    pub(super) error_message: Option<String>,
 }
 
 /// The errors of an import: a list within a text within JSON. No text is no error.
@@ -77,7 +77,11 @@ pub(super) fn execution_errors(body: &[u8]) -> Result<Vec<ExecutionError>, WireE
     if list.trim().is_empty() {
         return Ok(Vec::new());
     }
-    serde_json::from_str(&list).map_err(|_| WireError::Misses("list of errors"))
+    // The messages explain; what became of a record is told by files and counts.
+    Ok(serde_json::from_str(&list).unwrap_or_else(|_| {
+        tracing::warn!("the list of execution errors has another form than the known one");
+        Vec::new()
+    }))
 }
 
 /// What an import did with an entity, by `DataManagementExecutionJobDetails`.
@@ -123,6 +127,11 @@ pub(super) struct Job {
 }
 
 impl Job {
+    /// The message could not be opened: it never became an import.
+    pub(super) fn is_unopened(&self) -> bool {
+        self.state == "PreProcessError"
+    }
+
     /// How far the import is that the message became.
     pub(super) fn status(&self) -> ImportStatus {
         match job_status(&self.state) {
@@ -248,9 +257,15 @@ mod tests {
         let body = br#"{"value":"[{\"RecordId\":\"Cash\",\"Field\":\"\",\"ErrorMessage\":\"invalid: 0\"}]"}"#;
         let errors = execution_errors(body).unwrap();
         assert_eq!(errors.len(), 1);
-        assert_eq!(errors[0].record_id, "Cash");
+        assert_eq!(errors[0].record_id.as_deref(), Some("Cash"));
+        let null = br#"{"value":"[{\"RecordId\":null,\"ErrorMessage\":\"x\"}]"}"#;
+        assert_eq!(execution_errors(null).unwrap()[0].record_id, None);
         assert_eq!(execution_errors(br#"{"value":""}"#), Ok(Vec::new()));
-        assert!(execution_errors(br#"{"value":"[{\"RecordId\":"}"#).is_err());
+        assert_eq!(
+            execution_errors(br#"{"value":"[{\"RecordId\":"}"#),
+            Ok(Vec::new())
+        );
+        assert!(execution_errors(br#"{"value":"[{\"RecordId\":"#).is_err());
     }
 
     #[test]

@@ -104,6 +104,12 @@ pub struct BatchRecord {
         with = "crate::instant::option"
     )]
     pub announced_at: Option<DateTime<Utc>>,
+    /// The ERP told of its import since it was last submitted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_seen: bool,
+    /// How often its package was submitted again because the ERP lost the import.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub resubmissions: u32,
     /// When the ERP took its package.
     #[serde(default, with = "crate::instant::option")]
     pub submitted_at: Option<DateTime<Utc>>,
@@ -139,6 +145,14 @@ pub struct BatchRecord {
         with = "crate::instant::option"
     )]
     pub expires_at: Option<DateTime<Utc>>,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "what serde calls it with"
+)]
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A staged package.

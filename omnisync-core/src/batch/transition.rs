@@ -46,7 +46,10 @@ pub enum BatchCommand {
     Restage,
     /// The holder sets out to submit the package. Whoever comes after it knows that the ERP may
     /// have it, even where the ERP does not know yet.
-    Announce,
+    Announce {
+        /// How long it holds the batch at least.
+        lease: Duration,
+    },
     /// The ERP took the package.
     Submit,
     /// Every order is settled.
@@ -63,6 +66,8 @@ pub enum BatchCommand {
 pub enum Attempt {
     /// Nothing failed: it is only too early.
     Early,
+    /// The same, and the ERP knows the import.
+    Seen,
     /// It failed, which says nothing about the batch: the peer was away, say.
     Failed,
     /// The ERP refused the package for the time being: what was announced did not happen.
@@ -127,20 +132,7 @@ impl BatchRecord {
                     attempt,
                 },
             ) => {
-                next.lease = None;
-                next.due_at = due_at;
-                next.waits_for = Some(waits_for);
-                next.attempts = match attempt {
-                    Attempt::Early => 0,
-                    Attempt::Failed | Attempt::Refused | Attempt::Futile => {
-                        self.attempts.saturating_add(1)
-                    }
-                };
-                if matches!(attempt, Attempt::Refused | Attempt::Futile) {
-                    next.announced_at = None;
-                }
-                let futile = u32::from(attempt == Attempt::Futile);
-                next.futile_attempts = self.futile_attempts.saturating_add(futile);
+                next.wait(due_at, waits_for, attempt);
             }
             (S::Open, C::Seal { members }) => {
                 next.enter(S::Sealed, now);
@@ -167,9 +159,17 @@ impl BatchRecord {
                 next.lease = None;
                 if back == S::Sealed {
                     next.staged_at = None;
+                } else {
+                    next.resubmissions = self.resubmissions.saturating_add(1);
                 }
             }
-            (S::Staged, C::Announce) => next.announced_at = Some(now),
+            (S::Staged, C::Announce { lease }) => {
+                let Some(held) = &mut next.lease else {
+                    return illegal("Announce");
+                };
+                held.until = held.until.max(later(now, lease));
+                next.announced_at = Some(now);
+            }
             (S::Staged, C::Submit) => {
                 next.enter(S::Submitted, now);
                 next.submitted_at = Some(now);
@@ -194,6 +194,23 @@ impl BatchRecord {
         Ok(next)
     }
 
+    fn wait(&mut self, due_at: DateTime<Utc>, waits_for: String, attempt: Attempt) {
+        self.lease = None;
+        self.due_at = due_at;
+        self.waits_for = Some(waits_for);
+        self.is_seen |= attempt == Attempt::Seen;
+        self.attempts = match attempt {
+            Attempt::Early | Attempt::Seen => 0,
+            Attempt::Failed | Attempt::Refused | Attempt::Futile => self.attempts.saturating_add(1),
+        };
+        if attempt == Attempt::Futile {
+            self.futile_attempts = self.futile_attempts.saturating_add(1);
+        }
+        if matches!(attempt, Attempt::Refused | Attempt::Futile) {
+            self.announced_at = None;
+        }
+    }
+
     fn enter(&mut self, state: BatchState, now: DateTime<Utc>) {
         self.state = state;
         self.due_at = now;
@@ -201,6 +218,7 @@ impl BatchRecord {
         self.futile_attempts = 0;
         self.waits_for = None;
         self.announced_at = None;
+        self.is_seen = false;
     }
 
     /// True when `worker` may take the batch at `now`.
@@ -222,7 +240,7 @@ impl BatchCommand {
             Self::Seal { .. } => "Seal",
             Self::Stage { .. } => "Stage",
             Self::Restage => "Restage",
-            Self::Announce => "Announce",
+            Self::Announce { .. } => "Announce",
             Self::Submit => "Submit",
             Self::Finish { .. } => "Finish",
         }

@@ -28,6 +28,8 @@ fn batch(state: BatchState) -> BatchRecord {
         sealed_at: None,
         staged_at: None,
         announced_at: None,
+        is_seen: false,
+        resubmissions: 0,
         submitted_at: None,
         done_at: None,
         proposal: SegmentList::proposal(1),
@@ -224,10 +226,11 @@ fn a_new_step_begins_without_failed_attempts() {
 
 #[test]
 fn an_announcement_holds_until_the_erp_took_or_refused_the_package() {
-    let announced = batch(BatchState::Staged)
-        .apply(BatchCommand::Announce, now())
-        .unwrap();
+    let lease = Duration::seconds(900);
+    let announce = BatchCommand::Announce { lease };
+    let announced = batch(BatchState::Staged).apply(announce, now()).unwrap();
     assert_eq!(announced.announced_at, Some(now()));
+    assert_eq!(announced.lease.as_ref().unwrap().until, now() + lease);
     let after = |attempt| {
         let wait = BatchCommand::Yield {
             due_at: now(),

@@ -26,6 +26,6 @@ pub use ingest::{
     EventTypes, Fate, Ingest, IngestItem, IngestOutcome, IngestPolicy, Intaken, Refusal,
 };
 pub use retention::{Retention, RetentionOutcome};
-pub use settle::{ExpectedRecords, Fates, OrderVerdict, UnmatchedRecord};
+pub use settle::{ExpectedRecords, Fates, OrderVerdict, Reading, UnmatchedRecord};
 pub use sweep::{Sweep, SweepOutcome};
 pub use worker::Worker;

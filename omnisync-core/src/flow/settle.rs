@@ -72,6 +72,15 @@ pub struct Fates {
     silences: HashMap<String, Silence>,
 }
 
+/// Which reading of an import's results it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reading {
+    /// They are not read again.
+    pub is_last: bool,
+    /// The import ended by failing, or was cancelled.
+    pub has_failed: bool,
+}
+
 /// What it means that the results do not name a record of an entity.
 #[derive(Debug, Clone)]
 enum Silence {
@@ -100,7 +109,8 @@ impl Fates {
         if let Some(totals) = page.totals {
             let known = self.totals.get_or_insert_default();
             for EntityTotal { entity, imported } in totals {
-                known.insert(entity, imported);
+                let total = known.entry(entity).or_default();
+                *total = total.saturating_add(imported);
             }
         }
     }
@@ -123,13 +133,18 @@ impl Fates {
     /// Decides what became of the records of `entity` that are not named, of which the package
     /// holds `packed`. Every order that has a refused record must have been
     /// [claimed](Self::claim): a refusal under a key that nobody knows leaves the numbers open.
-    pub fn weigh(&mut self, entity: &str, packed: u64) {
-        let Some(totals) = &self.totals else { return };
+    /// False while nobody knows.
+    pub fn weigh(&mut self, entity: &str, packed: u64, reading: Reading) -> bool {
+        let Some(totals) = &self.totals else {
+            return false;
+        };
+        // Nothing at all is believed of an import that failed, or at last.
+        let may_be_none = reading.has_failed || reading.is_last || !self.problems.is_empty();
         let imported = match totals.get(entity) {
             Some(imported) => *imported,
-            // It counts under names that are not ours.
-            None if !totals.is_empty() => return,
-            None => 0,
+            None if totals.is_empty() && may_be_none => 0,
+            // It counts under names that are not ours, or not yet.
+            None => return false,
         };
         let refused = self
             .by_record
@@ -140,12 +155,16 @@ impl Fates {
         let silence = if imported.saturating_add(refused) == packed && imported > 0 {
             let evidence = format!("{imported} of {packed} records of {entity}");
             Silence::Imported { evidence }
-        } else if imported == 0 {
+        } else if refused == packed {
+            // Nobody is silent.
+            return true;
+        } else if imported == 0 && may_be_none {
             Silence::Failed(self.whole_failure(entity, packed))
         } else {
-            return;
+            return false;
         };
         self.silences.insert(entity.to_owned(), silence);
+        true
     }
 
     /// Why nothing of an entity was imported.

@@ -145,7 +145,10 @@ impl Breaker {
         let failures = self.failures.saturating_add(1);
         let (calls, failed, _) = sum(&recent);
         let share_max = u64::from(policy.failure_percent_max);
-        let reason = if failures >= policy.failures_max {
+        // A trial that fails opens it again.
+        let reason = if let (Some(_), Some(reason)) = (self.open_until, self.reason) {
+            Some(reason)
+        } else if failures >= policy.failures_max {
             Some(BreakerReason::FailuresInARow)
         } else if calls >= u64::from(policy.calls_min) && failed * 100 >= calls * share_max {
             Some(BreakerReason::FailureShare)

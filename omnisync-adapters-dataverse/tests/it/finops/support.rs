@@ -55,7 +55,7 @@ impl Environment {
     pub(crate) fn config(&self) -> FinOpsConfig {
         let mut config = FinOpsConfig::new(self.server.base_url()).with_legal_entity(COMPANY);
         config.submit_seconds_max = 10;
-        config.visible_after_seconds = 10;
+        config.visible_after_seconds = 20;
         config.error_file_poll_ms = 1;
         config
     }

@@ -129,6 +129,8 @@ impl BatchFlow {
                 sealed_at: None,
                 staged_at: None,
                 announced_at: None,
+                is_seen: false,
+                resubmissions: 0,
                 submitted_at: None,
                 done_at: None,
                 proposal: proposal.clone(),

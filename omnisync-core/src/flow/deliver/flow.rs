@@ -139,6 +139,13 @@ impl Deliver {
                     return self.wait(batch, waits_for, until, Attempt::Early).await;
                 }
             }
+            // An ERP that is slow to know may have a word for what it never saw.
+            Ok(ImportStatus::Unknown(word)) if self.is_slow_to_know() => {
+                if let Some(until) = self.may_have_it_until(&batch.record) {
+                    let waits_for = format!("the ERP, which says {word} of the package");
+                    return self.wait(batch, waits_for, until, Attempt::Early).await;
+                }
+            }
             Ok(_) => return self.submitted(batch).await,
             Err(error) => return self.wait_after(batch, error, Slot::Keep).await,
         }
@@ -184,13 +191,23 @@ impl Deliver {
     /// Stores that a submission is about to be made, for an ERP that may have a package without
     /// knowing it yet.
     async fn announce(&self, batch: Stored<BatchRecord>) -> Result<Saved, PortError> {
-        if self.erp.capability().visible_after_seconds == 0 {
+        if !self.is_slow_to_know() {
             return Ok(Saved::Yes(batch));
         }
+        // A call that may take that long must not lose the batch meanwhile.
+        let open = self.erp.capability().visible_after_seconds;
+        let lease = self
+            .policy
+            .lease()
+            .max(chrono::Duration::seconds(open.into()));
         let now = self.worker.now();
         self.repository
-            .advance(&batch, BatchCommand::Announce, now)
+            .advance(&batch, BatchCommand::Announce { lease }, now)
             .await
+    }
+
+    fn is_slow_to_know(&self) -> bool {
+        self.erp.capability().visible_after_seconds > 0
     }
 
     /// When to ask again for a package that was announced and that the ERP does not know, while
@@ -232,14 +249,17 @@ impl Deliver {
         }
         let visible_after = self.erp.capability().visible_after_seconds;
         let vanished = self.policy.vanished_seconds.max(visible_after);
-        if status == ImportStatus::NotSubmitted && older(vanished) {
+        let is_lost = status == ImportStatus::NotSubmitted && older(vanished);
+        let again = batch.record.resubmissions < self.policy.resubmissions_max;
+        // What an ERP that is slow to know has shown once is not imported a second time.
+        if is_lost && again && !batch.record.is_seen {
             warn!(batch.id = %batch.record.id, "the ERP has no trace of the import");
             let waits_for = "the ERP lost the import: it is submitted again".to_owned();
             let until = now;
             let step = Delivered::Waiting { waits_for, until };
             return self.advance(batch, BatchCommand::Restage, step).await;
         }
-        if older(self.policy.import_seconds_max) {
+        if older(self.policy.import_seconds_max) || (is_lost && !again) {
             warn!(batch.id = %batch.record.id, status = status.as_str(), "the import takes too long");
             return self.settle_with(batch, Ruling::Overdue).await;
         }
@@ -247,7 +267,16 @@ impl Deliver {
         let until = self
             .worker
             .after(Duration::from_millis(self.policy.poll_ms.into()));
-        self.wait(batch, waits_for, until, Attempt::Early).await
+        let known = !matches!(
+            status,
+            ImportStatus::NotSubmitted | ImportStatus::Unknown(_)
+        );
+        let attempt = if known && self.is_slow_to_know() {
+            Attempt::Seen
+        } else {
+            Attempt::Early
+        };
+        self.wait(batch, waits_for, until, attempt).await
     }
 
     /// What a failed call of the ERP means for the batch.
@@ -287,7 +316,8 @@ impl Deliver {
             }
             return Ok(waiting);
         }
-        let refused = matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge);
+        let refused =
+            slot == Slot::Leave && matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge);
         let refusals = batch.record.futile_attempts.saturating_add(1);
         if refused && self.policy.retry.is_exhausted(refusals) {
             note_failure(&batch.record, &error);
@@ -311,10 +341,12 @@ impl Deliver {
         let until = self
             .worker
             .after(backoff.max(error.retry_after().unwrap_or_default()));
-        let ended = match error.kind() {
-            ErrorKind::Invalid | ErrorKind::TooLarge => Attempt::Futile,
-            _ if slot == Slot::Leave && !error.is_ambiguous() => Attempt::Refused,
-            _ => Attempt::Failed,
+        // Only what was said of the package itself counts against it.
+        let ended = match (slot, error.kind()) {
+            (Slot::Keep, _) => Attempt::Failed,
+            (Slot::Leave, ErrorKind::Invalid | ErrorKind::TooLarge) => Attempt::Futile,
+            (Slot::Leave, _) if error.is_ambiguous() => Attempt::Failed,
+            (Slot::Leave, _) => Attempt::Refused,
         };
         let too = |unsaved: PortError| unsaved.no_sooner(error.retry_after());
         let waits_for = error.to_string();

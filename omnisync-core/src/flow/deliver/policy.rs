@@ -15,6 +15,12 @@ pub struct DeliverPolicy {
     pub vanished_seconds: u32,
     /// How long an import may take before its orders are set aside, in seconds. Default 86,400.
     pub import_seconds_max: u32,
+    /// How often a package is submitted again because the ERP lost the import, before its orders
+    /// are set aside. Default 3.
+    pub resubmissions_max: u32,
+    /// How long a worker holds a batch while it reads results from which refused records are
+    /// told only, in seconds. Default 900.
+    pub results_seconds_max: u32,
     /// How often the results are read while records are missing from them. Default 5.
     pub results_attempts_max: u32,
     /// How often an order is sent again after transient failures of its records. Default 5.
@@ -31,6 +37,8 @@ impl Default for DeliverPolicy {
             poll_ms: 30_000,
             vanished_seconds: 600,
             import_seconds_max: 86_400,
+            resubmissions_max: 3,
+            results_seconds_max: 900,
             results_attempts_max: 5,
             order_attempts_max: 5,
             retry: RetryPolicy::default(),

@@ -3,6 +3,7 @@
 use super::super::settle::{Fates, OrderVerdict};
 use crate::id::ExecutionId;
 use crate::order::{Command, OrderRecord, QuarantineReason};
+use crate::port::ImportStatus;
 
 /// What is known about the orders of a batch.
 pub(super) enum Ruling {
@@ -10,8 +11,8 @@ pub(super) enum Ruling {
     /// been read for the last time.
     Results {
         fates: Fates,
-        /// The word with which the import ended.
-        status: String,
+        /// How the import ended.
+        status: ImportStatus,
         is_last: bool,
     },
     /// The import does not end.

@@ -1,11 +1,11 @@
 //! Settles the orders of a batch, each by what the import says about it.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Duration, Utc};
 use tracing::{info, warn};
 
 use super::super::build::order_of;
 use super::super::repository::{Decision, Saved, Stored};
-use super::super::settle::{ExpectedRecords, Fates, OrderVerdict};
+use super::super::settle::{ExpectedRecords, Fates, OrderVerdict, Reading};
 use super::flow::{Deliver, Slot};
 use super::outcome::{DeliverOutcome, Delivered, SettledOrder};
 use super::ruling::Ruling;
@@ -37,17 +37,45 @@ impl Deliver {
         status: &ImportStatus,
     ) -> Result<DeliverOutcome, PortError> {
         let execution = ExecutionId::from(batch.record.id);
+        let id = batch.record.id;
+        let batch = match self.hold_for_results(batch).await? {
+            Saved::Yes(held) => held,
+            Saved::Lost => return Ok(DeliverOutcome::of(Some(id), Delivered::Elsewhere)),
+        };
         let fates = match self.fates(execution).await {
             Ok(fates) => fates,
+            Err(error) if self.is_overdue(&batch.record) => {
+                warn!(batch.id = %id, error = %error, "the results cannot be read");
+                return self.settle_with(batch, Ruling::Overdue).await;
+            }
             Err(error) => return self.wait_after(batch, error, Slot::Keep).await,
         };
         let readings = batch.record.futile_attempts.saturating_add(1);
         let ruling = Ruling::Results {
             fates,
-            status: status.as_str().to_owned(),
+            status: status.clone(),
             is_last: readings >= self.policy.results_attempts_max,
         };
         self.settle_with(batch, ruling).await
+    }
+
+    /// Reading takes its time where every refused record has to be asked for.
+    async fn hold_for_results(&self, batch: Stored<BatchRecord>) -> Result<Saved, PortError> {
+        if self.erp.capability().reporting != Reporting::Refused {
+            return Ok(Saved::Yes(batch));
+        }
+        let lease = Duration::seconds(self.policy.results_seconds_max.into());
+        let lease = lease.max(self.policy.lease());
+        let now = self.worker.now();
+        self.repository
+            .advance(&batch, BatchCommand::Renew { lease }, now)
+            .await
+    }
+
+    fn is_overdue(&self, batch: &BatchRecord) -> bool {
+        let now = self.worker.now();
+        let age = now - batch.submitted_at.unwrap_or(now);
+        age >= Duration::seconds(self.policy.import_seconds_max.into())
     }
 
     async fn fates(&self, execution: ExecutionId) -> Result<Fates, PortError> {
@@ -115,15 +143,16 @@ impl Deliver {
 
     /// Decides what became of the records that an ERP does not name which names refused ones
     /// only. Where some are refused, every order is read once more for it: a refusal that none
-    /// of them knows leaves the others open.
+    /// of them knows leaves the others open. False while something is open.
     async fn weigh(
         &self,
         batch: &BatchRecord,
         members: &[Member],
         fates: &mut Fates,
-    ) -> Result<(), PortError> {
+        reading: Reading,
+    ) -> Result<bool, PortError> {
         let Some(package) = &batch.package else {
-            return Ok(());
+            return Ok(false);
         };
         let mut labels = None;
         for chunk in members.chunks(SETTLE_ORDERS) {
@@ -143,13 +172,12 @@ impl Deliver {
                 break;
             }
         }
-        if let Some((headers, lines)) = labels {
-            fates.weigh(&headers, package.orders.into());
-            if let Some(lines) = lines {
-                fates.weigh(&lines, package.lines.into());
-            }
-        }
-        Ok(())
+        let Some((headers, lines)) = labels else {
+            return Ok(false);
+        };
+        let headers = fates.weigh(&headers, package.orders.into(), reading);
+        let lines = lines.is_none_or(|lines| fates.weigh(&lines, package.lines.into(), reading));
+        Ok(headers && lines)
     }
 
     /// Applies a ruling, order by order; whoever was settled before stays as he is.
@@ -164,10 +192,29 @@ impl Deliver {
             Err(error) if error.is_transient() => return Err(error),
             Err(error) => return self.fail(batch, error, Slot::Keep).await,
         };
-        if let Ruling::Results { fates, .. } = &mut ruling
+        if let Ruling::Results {
+            fates,
+            status,
+            is_last,
+        } = &mut ruling
             && self.erp.capability().reporting == Reporting::Refused
         {
-            self.weigh(&batch.record, &members, fates).await?;
+            let reading = Reading {
+                is_last: *is_last,
+                has_failed: matches!(status, ImportStatus::Failed | ImportStatus::Canceled),
+            };
+            let weighed = self.weigh(&batch.record, &members, fates, reading).await;
+            match weighed {
+                // Nobody is settled before all are known: an order that went on would be missing
+                // from the next count.
+                Ok(false) if !*is_last => {
+                    let step = self.wait_for_results(batch, members.len(), status.as_str());
+                    return Ok(DeliverOutcome::of(Some(id), step.await?));
+                }
+                Ok(_) => {}
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => return self.fail(batch, error, Slot::Keep).await,
+            }
         }
         let mut done = DeliverOutcome::of(Some(id), Delivered::Elsewhere);
         let mut settlement = Settlement::default();
@@ -211,7 +258,9 @@ impl Deliver {
         if let Ruling::Results { fates, status, .. } = ruling {
             done.unmatched = fates.into_unmatched();
             if unresolved > 0 {
-                done.step = self.wait_for_results(batch, unresolved, &status).await?;
+                done.step = self
+                    .wait_for_results(batch, unresolved, status.as_str())
+                    .await?;
                 return Ok(done);
             }
         }

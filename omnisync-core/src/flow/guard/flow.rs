@@ -1,7 +1,9 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use futures::future::{Either, select};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
@@ -11,14 +13,25 @@ use super::record::{BreakerRecord, BreakerState};
 use crate::error::{ErrorKind, PortError};
 use crate::id::ETag;
 use crate::policy::{Breaker, BreakerPolicy, BreakerReason};
-use crate::port::{Expect, Notifier, StateStore, StateStoreExt as _, Written};
+use crate::port::{Expect, Notice, Notifier, StateStore, StateStoreExt as _, Written};
 
 /// How a [`Guard`] behaves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct GuardPolicy {
     /// When the breaker opens and for how long.
     pub breaker: BreakerPolicy,
+    /// How long telling people may take, in milliseconds. Default 5,000.
+    pub notify_ms_max: u32,
+}
+
+impl Default for GuardPolicy {
+    fn default() -> Self {
+        Self {
+            breaker: BreakerPolicy::default(),
+            notify_ms_max: 5_000,
+        }
+    }
 }
 
 /// Lets calls to a peer through, or not.
@@ -117,7 +130,8 @@ impl Guard {
             let because = self.seen().breaker.reason().map(BreakerReason::as_str);
             return Err(self.closed_door(now, until, because.unwrap_or("it asked for a pause")));
         }
-        let Some(known) = self.known().await? else {
+        let known = self.known().await.map_err(PortError::without_effect)?;
+        let Some(known) = known else {
             return Ok(Permit { trial: None });
         };
         let known = self.tell(known).await;
@@ -192,7 +206,7 @@ impl Guard {
         match self.save(record, Expect::Tag(known.etag)).await {
             Ok(trial) => Ok(Permit { trial: Some(trial) }),
             Err(error) if is_race(&error) => Err(self.closed_door(now, until, &because)),
-            Err(error) => Err(error),
+            Err(error) => Err(error.without_effect()),
         }
     }
 
@@ -223,26 +237,38 @@ impl Guard {
                 Err(error) => return self.not_noted(&error),
             },
         };
-        // Who opened it in the meantime said the same.
-        if let Some(known) = &known
-            && known.record.state == BreakerState::Open
-            && known.record.until >= until
-        {
-            return;
-        }
-        let (expect, openings) = match known {
-            None => (Expect::Absent, 0),
-            Some(known) => (Expect::Tag(known.etag), known.record.openings),
-        };
-        let record = BreakerRecord {
+        let fresh = BreakerRecord {
             peer: self.peer.clone(),
             state: BreakerState::Open,
             since: now,
             until,
             because: Some(because),
             trial_by: None,
-            openings: openings.saturating_add(1),
+            openings: 1,
             is_told: false,
+        };
+        let (record, expect) = match known {
+            None => (fresh, Expect::Absent),
+            // Who opened it in the meantime said the same.
+            Some(Known { record, .. })
+                if record.state == BreakerState::Open && record.until >= until =>
+            {
+                return;
+            }
+            // It was closed in between: this is another outage.
+            Some(Known { record, etag }) if record.state == BreakerState::Closed => {
+                let openings = record.openings.saturating_add(1);
+                (BreakerRecord { openings, ..fresh }, Expect::Tag(etag))
+            }
+            // The same outage goes on, and people know.
+            Some(Known { record, etag }) => {
+                let on = BreakerRecord {
+                    openings: record.openings,
+                    is_told: record.is_told,
+                    ..fresh
+                };
+                (on, Expect::Tag(etag))
+            }
         };
         self.note(record, expect).await;
     }
@@ -273,7 +299,7 @@ impl Guard {
         if known.record.is_told || paused.is_some_and(|until| now < until) {
             return known;
         }
-        if let Err(error) = notifier.notify(&notice).await {
+        if let Err(error) = self.notified(notifier, &notice).await {
             warn!(peer = %self.peer, error = %error, "nobody was told of a breaker");
             let asked = error.retry_after().map(|delay| self.worker.after(delay));
             let until = self.policy.breaker.open_until(now);
@@ -292,6 +318,23 @@ impl Guard {
             Err(error) => {
                 self.not_noted(&error);
                 known
+            }
+        }
+    }
+
+    /// Tells a notice, and does not wait for ever: an answer of the peer waits behind it.
+    async fn notified(
+        &self,
+        notifier: &Arc<dyn Notifier>,
+        notice: &Notice,
+    ) -> Result<(), PortError> {
+        let limit = Duration::from_millis(self.policy.notify_ms_max.into());
+        let late = self.worker.clock.sleep_until(self.worker.after(limit));
+        match select(notifier.notify(notice), late).await {
+            Either::Left((told, _)) => told,
+            Either::Right(((), _)) => {
+                let what = "the notifier did not answer in time";
+                Err(PortError::new(ErrorKind::TimedOut, "guard.notify").with_detail(what))
             }
         }
     }
@@ -336,6 +379,7 @@ impl Guard {
                 "{peer} is left alone until {until}: {because}; what waits for it keeps its place"
             ))
             .with_retry_after((until - now).to_std().unwrap_or_default())
+            .without_effect()
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

@@ -183,6 +183,7 @@ fn guarded(ports: Ports) -> Box<dyn Worker> {
     let policies = PipelinePolicies::default();
     let policy = GuardPolicy {
         breaker: policies.ingest.breaker,
+        ..GuardPolicy::default()
     };
     let worker = FlowWorker::new(
         ports.worker.clone(),

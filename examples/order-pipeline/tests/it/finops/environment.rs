@@ -24,7 +24,7 @@ project = "Sales orders"
 base_url = "${FNO_URL}"
 legal_entity = "USMF"
 submit_seconds_max = 2
-visible_after_seconds = 2
+visible_after_seconds = 3
 error_file_poll_ms = 1
 
 [credentials]
