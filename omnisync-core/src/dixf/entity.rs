@@ -80,8 +80,9 @@ list_item!(EntityMap);
 pub const CSV_UNICODE: &str = "CSV-Unicode";
 
 impl EntityData {
-    /// An entity with the settings that this crate imports with: one execution unit, stop at the
-    /// first error of a level, business logic and validation on. Maps are sorted by name.
+    /// An entity with the settings that this crate imports with: one execution unit, business
+    /// logic and validation on, and a refused row keeps nothing else from running: the other
+    /// orders of its package go on. Maps are sorted by name.
     pub fn new<'c>(
         entity_name: &str,
         target_entity: &str,
@@ -99,8 +100,8 @@ impl EntityData {
             entity_transform_list: Member::Nil,
             excel_sheet_name: "".into(),
             execution_unit: 1.into(),
-            fail_execution_unit_on_error: true.into(),
-            fail_level_on_error: true.into(),
+            fail_execution_unit_on_error: false.into(),
+            fail_level_on_error: false.into(),
             input_file_path: file_name.into(),
             level_in_execution_unit: level.into(),
             query_data: Member::Absent,

@@ -144,17 +144,32 @@ pub(crate) fn run(
         .filter(|entity| !entity.disabled)
         .collect();
     entities.sort_by_key(|entity| (entity.execution_unit, entity.level, entity.sequence));
-    entities
-        .into_iter()
-        .filter_map(|mapped| {
-            let entity = Entity::of_label(&mapped.label)?;
-            Some(match stage(entity, mapped, package) {
-                Ok(Some(table)) => load(entity, mapped, table, tables, around),
-                Ok(None) => nothing(entity, None),
-                Err(error) => nothing(entity, Some(error)),
-            })
-        })
-        .collect()
+    let mut outcomes = Vec::new();
+    // The unit that failed, and from which level on it does not run.
+    let mut failed: Option<(i64, i64)> = None;
+    for mapped in entities {
+        let Some(entity) = Entity::of_label(&mapped.label) else {
+            continue;
+        };
+        let place = (mapped.execution_unit, mapped.level);
+        if failed.is_some_and(|(unit, level)| place.0 == unit && place.1 >= level) {
+            continue;
+        }
+        let outcome = match stage(entity, mapped, package) {
+            Ok(Some(table)) => load(entity, mapped, table, tables, around),
+            Ok(None) => nothing(entity, None),
+            Err(error) => nothing(entity, Some(error)),
+        };
+        if outcome.failures() > 0 || outcome.file_error.is_some() {
+            if mapped.fails_unit {
+                failed = Some(place);
+            } else if mapped.fails_level {
+                failed = Some((place.0, place.1.saturating_add(1)));
+            }
+        }
+        outcomes.push(outcome);
+    }
+    outcomes
 }
 
 fn nothing(entity: &Entity, file_error: Option<String>) -> EntityOutcome {

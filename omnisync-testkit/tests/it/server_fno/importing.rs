@@ -352,3 +352,27 @@ async fn altered_bytes_never_break_the_server() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_level_that_may_not_fail_keeps_the_next_one_from_running() {
+    let entities = [
+        Entity::headers(&["SO-1,C-1,C-1,USD,2026-03-01", "SO-2,,C-1,USD,2026-03-01"]),
+        Entity::lines(&["L-1,SO-1,A-1,2,2026-03-01"]),
+    ];
+    for (flag, lines) in [
+        ("Nothing", 1),
+        ("FailLevelOnError", 0),
+        ("FailExecutionUnitOnError", 0),
+    ] {
+        let place = place(|_| ()).await;
+        let (no, yes) = (format!("<{flag}>false"), format!("<{flag}>true"));
+        let manifest = manifest(&entities).replace(&no, &yes);
+
+        let package = with_manifest(&entities, &utf16(&manifest));
+        let word = place.client.import("E-1", &package).await;
+
+        assert_eq!(word, "PartiallySucceeded", "{flag}");
+        assert_eq!(place.fno.headers().len(), 1, "{flag}");
+        assert_eq!(place.fno.lines().len(), lines, "{flag}");
+    }
+}

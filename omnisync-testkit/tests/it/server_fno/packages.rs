@@ -53,8 +53,8 @@ impl Entity {
              <Disable>false</Disable><EntityMapList>{}</EntityMapList>\
              <EntityName>{}</EntityName><EntityTransformList i:nil=\"true\" /><ExcelSheetName />\
              <ExecutionUnit>1</ExecutionUnit>\
-             <FailExecutionUnitOnError>true</FailExecutionUnitOnError>\
-             <FailLevelOnError>true</FailLevelOnError><InputFilePath>{}</InputFilePath>\
+             <FailExecutionUnitOnError>false</FailExecutionUnitOnError>\
+             <FailLevelOnError>false</FailLevelOnError><InputFilePath>{}</InputFilePath>\
              <LevelInExecutionUnit>{}</LevelInExecutionUnit>\
              <RunBusinessLogic>true</RunBusinessLogic>\
              <RunBusinessValidation>true</RunBusinessValidation><SampleFilePath />\

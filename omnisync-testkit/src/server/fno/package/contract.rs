@@ -70,6 +70,9 @@ pub(crate) struct PackageEntity {
     pub(crate) label: String,
     pub(crate) target: String,
     pub(crate) disabled: bool,
+    /// A refused row keeps later entities of the unit, or of later levels in it, from running.
+    pub(crate) fails_unit: bool,
+    pub(crate) fails_level: bool,
     pub(crate) execution_unit: i64,
     pub(crate) level: i64,
     pub(crate) sequence: i64,
@@ -129,19 +132,15 @@ impl Manifest {
 impl PackageEntity {
     fn read(node: &Node) -> Result<Self, String> {
         let members = Members::of(node, &ENTITY_MEMBERS);
-        for name in [
-            "FailExecutionUnitOnError",
-            "FailLevelOnError",
-            "RunBusinessLogic",
-            "RunBusinessValidation",
-            "SkipStaging",
-        ] {
+        for name in ["RunBusinessLogic", "RunBusinessValidation", "SkipStaging"] {
             members.boolean(name)?;
         }
         Ok(Self {
             label: members.text("EntityName"),
             target: members.text("TargetEntity"),
             disabled: members.boolean("Disable")?,
+            fails_unit: members.boolean("FailExecutionUnitOnError")?,
+            fails_level: members.boolean("FailLevelOnError")?,
             execution_unit: members.integer("ExecutionUnit")?,
             level: members.integer("LevelInExecutionUnit")?,
             sequence: members.integer("SequenceInLevel")?,
