@@ -11,6 +11,7 @@ mod headers;
 mod providers;
 mod repeats;
 mod throttle;
+mod throttle_shared;
 mod trace;
 mod urls;
 mod waits;
