@@ -206,14 +206,14 @@ impl Throttle {
     pub fn taken(&mut self) {
         // That few requests at once are taken says nothing about more.
         if f64::from(self.on_their_way) >= self.concurrent.floor() {
-            if self.concurrent < self.ceiling {
-                let recovered = (self.concurrent + RECOVERY).min(self.ceiling);
-                let grown = self.concurrent + 1.0 / self.concurrent;
-                let is_known = self.ceiling.is_finite();
-                self.concurrent = if is_known { recovered } else { grown };
+            let grown = self.concurrent + 1.0 / self.concurrent;
+            if self.ceiling.is_infinite() {
+                self.concurrent = grown;
+            } else if self.concurrent < self.ceiling {
+                self.concurrent = (self.concurrent + RECOVERY).min(self.ceiling);
             } else if self.asked_at >= self.raise_from {
-                self.concurrent += 1.0 / self.concurrent;
-                self.ceiling = self.concurrent;
+                self.concurrent = grown;
+                self.ceiling = grown;
             }
         }
         self.on_their_way = self.on_their_way.saturating_sub(1);

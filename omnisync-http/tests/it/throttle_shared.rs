@@ -19,7 +19,7 @@ use omnisync_testkit::rng::SplitMix64;
 
 use crate::support::get;
 
-/// Requests of any window, one hour after the other.
+/// Requests of any window, one phase after the other.
 const LIMITS: [usize; 3] = [6_000, 3_000, 9_000];
 const WINDOW_MS: i64 = 300_000;
 /// A refusal is answered this fast.
@@ -238,7 +238,7 @@ fn check(name: &str, peer: &Peer, best: &[usize]) {
 fn changing(says_when: bool) -> Rules {
     Rules {
         phases: LIMITS.map(|limit| (limit, 52)).into(),
-        phase_ms: 3_600_000,
+        phase_ms: 2_400_000,
         latency_ms: 150,
         says_when,
     }
@@ -261,7 +261,7 @@ fn a_limit_on_requests_at_once_is_followed() {
         // Nothing but requests at once is in the way; each takes 2.5 seconds in the mean.
         let rules = Rules {
             phases: limits.map(|concurrent| (usize::MAX, concurrent)).into(),
-            phase_ms: 1_800_000,
+            phase_ms: 900_000,
             latency_ms: 2_000,
             says_when,
         };

@@ -144,3 +144,57 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_peer_that_does_not_say_when_is_asked_ever_more_rarely() {
+    let mut throttle = Throttle::new(policy());
+    let mut now = 0;
+    let mut pauses = Vec::new();
+    for _ in 0..7 {
+        assert_eq!(throttle.ask(at(now)), Turn::Now);
+        throttle.refused(at(now), Refused::Concurrency, None);
+        // Those that were on their way already belong to the same pause.
+        throttle.refused(at(now + 10), Refused::Concurrency, None);
+        let Turn::At(then) = throttle.ask(at(now + 20)) else {
+            panic!("it does not wait");
+        };
+        pauses.push(then.timestamp_millis() - now);
+        now = then.timestamp_millis();
+    }
+    assert_eq!(pauses, [1_000, 2_000, 4_000, 8_000, 16_000, 16_000, 16_000]);
+    now += 60_000;
+    assert_eq!(throttle.ask(at(now)), Turn::Now);
+    throttle.refused(at(now), Refused::Concurrency, None);
+    assert_eq!(throttle.ask(at(now)), Turn::At(at(now + 1_000)));
+}
+
+#[test]
+fn a_limit_on_requests_at_once_that_is_met_again_is_believed() {
+    let mut throttle = Throttle::new(ThrottlePolicy {
+        window_ms: 1_000,
+        requests_start: 1_000_000,
+        concurrent_start: 20,
+        ..ThrottlePolicy::default()
+    });
+    let mut refusals = Vec::new();
+    let mut on_their_way = 0;
+    // Ten at once, each for 100 ms, for ten minutes.
+    for now in 0..600_000 {
+        if now % 10 == 0 && on_their_way > 0 {
+            on_their_way -= 1;
+            throttle.taken();
+        }
+        while throttle.ask(at(now)) == Turn::Now {
+            if on_their_way < 10 {
+                on_their_way += 1;
+            } else {
+                refusals.push(now);
+                throttle.refused(at(now), Refused::Concurrency, None);
+            }
+        }
+    }
+    let late = refusals.iter().filter(|at| **at > 120_000).count();
+    assert!(late <= 12, "{late}");
+    let most = throttle.concurrent_max();
+    assert!((9.0..=11.0).contains(&most), "{most}");
+}
