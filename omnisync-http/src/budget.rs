@@ -1,108 +1,80 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use omnisync_core::policy::{BudgetPolicy, CallBudget, Priority};
+use omnisync_core::port::Clock;
 
-/// One repetition, in hundredths: a call pays in a percentage of one.
-const REPEAT: u64 = 100;
-
-/// The reserve is full again after so long without repetitions.
-const REFILL_MS: u64 = 60_000;
-
-/// What repetitions all calls of a client may spend together.
+/// A [`CallBudget`] for everything that talks to the same environment. Clones share the account.
 ///
-/// When a peer is down, every call fails and every call is repeated: the load grows just when it
-/// should not. So each call pays in a part of a repetition, and a small reserve, which fills again
-/// with time, serves clients that call rarely.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    percent: u64,
-    full: u64,
-    state: Mutex<State>,
+/// ```
+/// # use std::{sync::Arc, time::Duration};
+/// # use omnisync_core::policy::{BudgetPolicy, Priority};
+/// # use omnisync_testkit::clock::ManualClock;
+/// use omnisync_http::SharedBudget;
+///
+/// # let clock = ManualClock::default();
+/// let policy = BudgetPolicy {
+///     calls_max: Some(2),
+///     calls_reserved: 1,
+///     window_seconds: 9_600,
+/// };
+/// let budget = SharedBudget::new(policy, Arc::new(clock.clone()));
+/// assert!(budget.spend(Priority::Normal).is_ok());
+/// let wait = budget.spend(Priority::Normal).expect_err("the other one is kept back");
+/// assert!(budget.spend(Priority::High).is_ok());
+/// assert_eq!(budget.used(), 2);
+/// clock.advance(wait);
+/// assert_eq!(budget.used(), 0);
+/// ```
+#[derive(Debug, Clone)]
+pub struct SharedBudget {
+    shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
-struct State {
-    left: u64,
-    seen: DateTime<Utc>,
+struct Shared {
+    budget: Mutex<CallBudget>,
+    clock: Arc<dyn Clock>,
 }
 
-impl Budget {
-    pub(crate) fn new(percent: u32, reserve: u32, now: DateTime<Utc>) -> Self {
-        let full = u64::from(reserve).saturating_mul(REPEAT);
+impl SharedBudget {
+    /// An account without calls.
+    pub fn new(policy: BudgetPolicy, clock: Arc<dyn Clock>) -> Self {
+        let budget = Mutex::new(CallBudget::new(policy));
         Self {
-            percent: percent.into(),
-            full,
-            state: Mutex::new(State {
-                left: full,
-                seen: now,
-            }),
+            shared: Arc::new(Shared { budget, clock }),
         }
     }
 
-    /// A call begins.
-    pub(crate) fn pay_in(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let ceiling = self.full.max(REPEAT);
-        state.left = (state.left + self.percent).min(ceiling);
+    /// Accounts for a call that is about to be made.
+    ///
+    /// # Errors
+    /// How long it takes until calls come back, when none is left; nothing is accounted then.
+    pub fn spend(&self, priority: Priority) -> Result<(), Duration> {
+        self.spend_from(&mut self.locked(), priority)
     }
 
-    /// Whether one more repetition may be made.
-    pub(crate) fn take(&self, now: DateTime<Utc>) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let passed = now.signed_duration_since(state.seen).num_milliseconds();
-        let earned = u64::try_from(passed).unwrap_or(0).saturating_mul(self.full) / REFILL_MS;
-        if earned > 0 || passed < 0 {
-            state.seen = now;
-            state.left = state
-                .left
-                .max(state.left.saturating_add(earned).min(self.full));
-        }
-        let is_enough = state.left >= REPEAT;
-        if is_enough {
-            state.left -= REPEAT;
-        }
-        is_enough
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use chrono::TimeDelta;
-
-    use super::*;
-
-    #[test]
-    fn beyond_the_reserve_only_a_part_of_the_calls_is_repeated() {
-        let now = DateTime::UNIX_EPOCH;
-        let budget = Budget::new(10, 3, now);
-        let repeated = (0..100)
-            .filter(|_| {
-                budget.pay_in();
-                budget.take(now)
-            })
-            .count();
-        assert_eq!(repeated, 12);
+    /// Calls within the window that ends now.
+    pub fn used(&self) -> u64 {
+        let now = self.shared.clock.now();
+        self.locked().used(now)
     }
 
-    #[test]
-    fn the_reserve_fills_within_a_minute() {
-        let start = DateTime::UNIX_EPOCH;
-        let budget = Budget::new(0, 6, start);
-        let take_all = |now| {
-            std::iter::repeat_with(|| budget.take(now))
-                .take_while(|is| *is)
-                .count()
-        };
-        assert_eq!(take_all(start), 6);
-        assert_eq!(take_all(start + TimeDelta::seconds(30)), 3);
-        assert_eq!(take_all(start + TimeDelta::hours(9)), 6);
-        assert_eq!(take_all(start), 0);
+    /// Whether [`spend`](Self::spend) would do; nothing is accounted.
+    pub(crate) fn check(&self, priority: Priority) -> Result<(), Duration> {
+        let mut trial = self.locked().clone();
+        self.spend_from(&mut trial, priority)
     }
 
-    #[test]
-    fn nothing_is_repeated_without_percentage_and_reserve() {
-        let budget = Budget::new(0, 0, DateTime::UNIX_EPOCH);
-        budget.pay_in();
-        assert!(!budget.take(DateTime::<Utc>::MAX_UTC));
+    fn spend_from(&self, budget: &mut CallBudget, priority: Priority) -> Result<(), Duration> {
+        let now = self.shared.clock.now();
+        budget
+            .spend(now, priority)
+            .map_err(|spent| (spent.until - now).to_std().unwrap_or_default())
+    }
+
+    fn locked(&self) -> MutexGuard<'_, CallBudget> {
+        let budget = self.shared.budget.lock();
+        budget.unwrap_or_else(PoisonError::into_inner)
     }
 }

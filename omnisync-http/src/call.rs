@@ -1,6 +1,7 @@
 use std::fmt;
 
 use http::Method;
+use omnisync_core::policy::Priority;
 
 use crate::redact;
 use crate::trace::TraceContext;
@@ -34,6 +35,7 @@ pub struct Call {
     pub(crate) repeat: Repeat,
     pub(crate) also: &'static [u16],
     pub(crate) authorize: bool,
+    pub(crate) priority: Priority,
     pub(crate) limits: Option<Limits>,
     pub(crate) trace: Option<TraceContext>,
 }
@@ -49,6 +51,7 @@ impl Call {
             repeat: if reads { Repeat::Safe } else { Repeat::Never },
             also: &[],
             authorize: true,
+            priority: Priority::Normal,
             limits: None,
             trace: None,
         }
@@ -73,6 +76,14 @@ impl Call {
     #[must_use]
     pub fn without_token(mut self) -> Self {
         self.authorize = false;
+        self
+    }
+
+    /// How much the call matters to a [`SharedBudget`](crate::SharedBudget); [`Priority::Normal`]
+    /// unless said otherwise.
+    #[must_use]
+    pub fn with_priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
         self
     }
 
@@ -105,6 +116,7 @@ impl fmt::Debug for Call {
             .field("body_bytes", &self.request.body().len())
             .field("repeat", &self.repeat)
             .field("authorize", &self.authorize)
+            .field("priority", &self.priority)
             .field("limits", &self.limits)
             .finish_non_exhaustive()
     }

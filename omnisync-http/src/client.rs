@@ -8,12 +8,13 @@ use omnisync_core::policy::Refused;
 use omnisync_core::port::{Clock, IdSource};
 use omnisync_core::{ErrorKind, PortError};
 
-use crate::budget::Budget;
+use crate::budget::SharedBudget;
 use crate::call::Call;
 use crate::config::ClientConfig;
 use crate::endpoint::{Plain, require_private};
 use crate::error::HttpError;
 use crate::retry_after::retry_after;
+use crate::retry_budget::RetryBudget;
 use crate::throttle::{SharedThrottle, TurnGuard, later};
 use crate::token::{AccessToken, Scope, TokenCache};
 use crate::transport::{Request, Response, Transport};
@@ -29,7 +30,7 @@ pub type RefusalReader = fn(&Response) -> Refused;
 /// Sends calls: with a token, in turn, again where that is safe, and within every limit.
 ///
 /// This is the only layer that repeats requests. Clones share everything: connections, tokens, the
-/// throttle and the budget for repetitions. [`Client::builder`] shows the parts.
+/// throttle and the budgets. [`Client::builder`] shows the parts.
 #[derive(Clone)]
 pub struct Client {
     inner: Arc<Inner>,
@@ -44,7 +45,8 @@ struct Inner {
     tokens: Option<(TokenCache, Scope)>,
     throttle: Option<SharedThrottle>,
     refusal: RefusalReader,
-    budget: Budget,
+    budget: Option<SharedBudget>,
+    retry_budget: RetryBudget,
 }
 
 impl Client {
@@ -61,6 +63,7 @@ impl Client {
             config: ClientConfig::default(),
             tokens: None,
             throttle: None,
+            budget: None,
             refusal: |_| Refused::Requests,
         }
     }
@@ -70,26 +73,21 @@ impl Client {
     /// # Errors
     /// [`HttpError`] for everything else. It keeps the answer, so that the adapter can read what
     /// the service says. A wait that is longer than `wait_ms_max` is not slept through: it is
-    /// `Throttled` or `Unavailable` with `retry_after`.
+    /// `Throttled` or `Unavailable` with `retry_after`. So is a budget without calls, whatever the
+    /// wait: nothing is sent then.
     ///
     /// # Cancel safety
     /// Dropping the future gives the call up; the effect of an attempt on its way is open.
     pub async fn send(&self, call: Call) -> Result<Response, HttpError> {
         let inner = &*self.inner;
         inner.check(&call)?;
-        inner.budget.pay_in();
+        inner.retry_budget.pay_in();
         let request_id = inner.request_id(&call);
         let (mut attempts, mut is_renewed, mut was_open) = (0, false, false);
         loop {
             attempts += 1;
-            let token = inner.token(&call).await;
-            let (token, result) = match token {
-                Ok(token) => {
-                    let result = inner.attempt(&call, token.as_ref(), &request_id).await;
-                    (token, result)
-                }
-                Err(error) => (None, Err(error)),
-            };
+            let mut token = None;
+            let result = inner.attempt(&call, &mut token, &request_id).await;
             let error = match result {
                 Ok(response) => return Ok(response),
                 Err(error) => error.after(attempts, was_open, &request_id),
@@ -157,6 +155,7 @@ pub struct ClientBuilder {
     config: ClientConfig,
     tokens: Option<(TokenCache, Scope)>,
     throttle: Option<SharedThrottle>,
+    budget: Option<SharedBudget>,
     refusal: RefusalReader,
 }
 
@@ -179,6 +178,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn with_throttle(mut self, throttle: SharedThrottle) -> Self {
         self.throttle = Some(throttle);
+        self
+    }
+
+    /// Accounts for each attempt, and makes none when no call is left. Requests for tokens are not
+    /// accounted here: their peer is another one.
+    #[must_use]
+    pub fn with_budget(mut self, budget: SharedBudget) -> Self {
+        self.budget = Some(budget);
         self
     }
 
@@ -205,7 +212,7 @@ impl ClientBuilder {
             retry_reserve,
             ..
         } = self.config;
-        let budget = Budget::new(retry_percent_max, retry_reserve, self.clock.now());
+        let retry_budget = RetryBudget::new(retry_percent_max, retry_reserve, self.clock.now());
         Ok(Client {
             inner: Arc::new(Inner {
                 transport: self.transport,
@@ -215,8 +222,9 @@ impl ClientBuilder {
                 user_agent,
                 tokens: self.tokens,
                 throttle: self.throttle,
+                budget: self.budget,
                 refusal: self.refusal,
-                budget,
+                retry_budget,
             }),
         })
     }
@@ -264,14 +272,19 @@ impl Inner {
         }
     }
 
+    /// One attempt, with the token that it leaves in `token`.
     async fn attempt(
         &self,
         call: &Call,
-        token: Option<&AccessToken>,
+        token: &mut Option<AccessToken>,
         request_id: &str,
     ) -> Result<Response, HttpError> {
-        let request = self.request(call, token, request_id)?;
+        // Nobody fetches a token or stands in line for nothing.
+        self.has_calls(call)?;
+        *token = self.token(call).await?;
+        let request = self.request(call, token.as_ref(), request_id)?;
         let turn = self.turn(call).await?;
+        self.spend(call)?;
         let limits = call.limits.unwrap_or_else(|| self.config.limits());
         let response = match self.transport.send(request, limits).await {
             Ok(response) => response,
@@ -302,6 +315,21 @@ impl Inner {
                 .map_err(|wait| HttpError::held_back(call, wait)),
             None => Ok(None),
         }
+    }
+
+    /// Fails when the budget has no call left.
+    fn has_calls(&self, call: &Call) -> Result<(), HttpError> {
+        self.budget
+            .as_ref()
+            .map_or(Ok(()), |budget| budget.check(call.priority))
+            .map_err(|wait| HttpError::budget_spent(call, wait))
+    }
+
+    fn spend(&self, call: &Call) -> Result<(), HttpError> {
+        self.budget
+            .as_ref()
+            .map_or(Ok(()), |budget| budget.spend(call.priority))
+            .map_err(|wait| HttpError::budget_spent(call, wait))
     }
 
     fn request(
@@ -348,7 +376,7 @@ impl Inner {
         let wait_max = self.config.wait_max();
         let own = policy.delay(attempts, self.ids.jitter()).min(wait_max);
         let delay = error.retry_after().map_or(own, |asked| asked.max(own));
-        (delay <= wait_max && self.budget.take(self.clock.now())).then_some(delay)
+        (delay <= wait_max && self.retry_budget.take(self.clock.now())).then_some(delay)
     }
 }
 

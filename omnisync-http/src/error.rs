@@ -149,7 +149,15 @@ impl HttpError {
 
     /// Nothing was sent: the peer is known to refuse for longer than the call may wait.
     pub(crate) fn held_back(call: &Call, wait: Duration) -> Self {
-        let reason = "held back, since the peer asked for a pause";
+        Self::paused(call, "held back, since the peer asked for a pause", wait)
+    }
+
+    /// Nothing was sent: the budget has no call left for it.
+    pub(crate) fn budget_spent(call: &Call, wait: Duration) -> Self {
+        Self::paused(call, "not sent, since the budget of calls is spent", wait)
+    }
+
+    fn paused(call: &Call, reason: &str, wait: Duration) -> Self {
         let mut whole = Self::of(call, ErrorKind::Throttled, Failure::Refused, reason);
         whole.0.retry_after = Some(wait);
         whole

@@ -17,6 +17,7 @@ mod call;
 mod client;
 mod config;
 mod error;
+mod retry_budget;
 mod throttle;
 
 mod token;
@@ -25,6 +26,7 @@ mod token;
 mod reqwest;
 
 pub use allow::HostAllowList;
+pub use budget::SharedBudget;
 pub use call::{Call, Repeat};
 pub use client::{Client, ClientBuilder, RefusalReader};
 pub use config::ClientConfig;

@@ -15,10 +15,11 @@ pub struct ThrottlePolicy {
     pub requests_start: u32,
     /// Requests on their way at once that are tried before anything is known. Default 40.
     pub concurrent_start: u32,
-    /// How long a limit that was met is believed before more is tried, in milliseconds. Default
-    /// 20,000.
+    /// How long a limit that was met is believed before more is tried, in milliseconds. Up to four
+    /// times as long for requests at once. Default 20,000.
     pub hold_ms: u32,
-    /// Pause after a refusal that names none, in milliseconds. Default 1,000.
+    /// Pause after a refusal that names none, in milliseconds. It doubles while every attempt after
+    /// a pause is refused, up to 16 times as long. Default 1,000.
     pub pause_ms: u32,
 }
 
@@ -60,8 +61,10 @@ pub enum Turn {
 /// the limit a window after having caused it, and swings. So this counts as the peer does. What was
 /// in the window when a request was refused is the limit; requests are spread over the window, and
 /// after a while a little more is tried, then more and more, until the next refusal. Requests at
-/// once are halved on a refusal, once for all refusals of a burst, and grow by one a round while
-/// there is work for all of them.
+/// once are halved on a refusal, once for all refusals of a burst, and grow again while there is
+/// work for all of them: up to those that were not refused. A limit that is met where it was met
+/// before is believed: nothing is halved, and more is tried ever more rarely. A peer that does not
+/// say for how long it refuses is asked ever more rarely, too.
 ///
 /// Pure: the moment is an argument. Share one between everything that talks to the same
 /// environment.
@@ -96,8 +99,18 @@ pub struct Throttle {
     is_wanting: bool,
     on_their_way: u32,
     concurrent: f64,
-    /// Refusals before belong to the burst that was answered by a halving already.
-    halved_until: DateTime<Utc>,
+    /// Requests at once that were not refused when others were.
+    ceiling: f64,
+    /// More at once is tried from then on.
+    raise_from: DateTime<Utc>,
+    asked_at: DateTime<Utc>,
+    /// How often in a row the ceiling was where it was before, up to a limit.
+    met: u32,
+    /// Refusals before belong to the burst that was answered already.
+    burst_until: DateTime<Utc>,
+    /// The pause after a refusal that names none, and when it ended.
+    pause_s: f64,
+    paused_until: DateTime<Utc>,
 }
 
 /// The first step beyond a limit, and the largest.
@@ -109,6 +122,14 @@ const STEP_DOUBLES_S: f64 = 2.0;
 const HASTE: f64 = 1.1;
 /// The limit is not believed to be more than this many times what was really sent.
 const BELIEF_MAX: f64 = 2.0;
+/// A ceiling of requests at once is the same as before within this part of it.
+const SAME: f64 = 0.1;
+/// The time that a ceiling is believed doubles so often.
+const MET_MAX: u32 = 3;
+/// What a request that was taken adds to those at once, as long as they are below the ceiling.
+const RECOVERY: f64 = 0.5;
+/// A pause that nobody named grows to so many times the first one.
+const PAUSE_MAX: f64 = 16.0;
 
 impl Throttle {
     /// Knows nothing yet.
@@ -125,8 +146,14 @@ impl Throttle {
             grown_at: DateTime::<Utc>::MIN_UTC,
             is_wanting: false,
             on_their_way: 0,
-            halved_until: DateTime::<Utc>::MIN_UTC,
             concurrent: f64::from(policy.concurrent_start.max(1)),
+            ceiling: f64::INFINITY,
+            raise_from: DateTime::<Utc>::MIN_UTC,
+            asked_at: DateTime::<Utc>::MIN_UTC,
+            met: 0,
+            burst_until: DateTime::<Utc>::MIN_UTC,
+            pause_s: 0.0,
+            paused_until: DateTime::<Utc>::MIN_UTC,
         }
     }
 
@@ -143,6 +170,7 @@ impl Throttle {
     /// Asks for the turn of a request.
     pub fn ask(&mut self, now: DateTime<Utc>) -> Turn {
         self.forget(now);
+        self.asked_at = now;
         if now < self.blocked_until {
             return Turn::At(self.blocked_until);
         }
@@ -178,7 +206,15 @@ impl Throttle {
     pub fn taken(&mut self) {
         // That few requests at once are taken says nothing about more.
         if f64::from(self.on_their_way) >= self.concurrent.floor() {
-            self.concurrent += 1.0 / self.concurrent;
+            let grown = self.concurrent + 1.0 / self.concurrent;
+            if self.ceiling.is_infinite() {
+                self.concurrent = grown;
+            } else if self.concurrent < self.ceiling {
+                self.concurrent = (self.concurrent + RECOVERY).min(self.ceiling);
+            } else if self.asked_at >= self.raise_from {
+                self.concurrent = grown;
+                self.ceiling = grown;
+            }
         }
         self.on_their_way = self.on_their_way.saturating_sub(1);
     }
@@ -192,21 +228,64 @@ impl Throttle {
             self.total = self.total.saturating_sub(1);
         }
         self.forget(now);
-        let own = Duration::from_millis(self.policy.pause_ms.into());
-        let until = after(now, retry_after.unwrap_or(own).as_secs_f64());
+        let until = match retry_after {
+            Some(wait) => after(now, wait.as_secs_f64()),
+            None => self.own_pause(now),
+        };
         match why {
             Refused::Requests => {
                 self.limit = self.limit.min(f64::from(self.total.max(1)));
                 self.step = STEP_MIN;
                 self.probe_from = after(now, f64::from(self.policy.hold_ms) / 1e3);
             }
-            Refused::Concurrency if now >= self.halved_until => {
-                self.concurrent = (self.concurrent / 2.0).max(1.0);
-                self.halved_until = until;
+            Refused::Concurrency if now >= self.burst_until => {
+                self.lower(now);
+                self.burst_until = until;
             }
-            Refused::Concurrency => {}
+            // It was not one of those that the peer works on.
+            Refused::Concurrency => {
+                self.ceiling = (self.ceiling - 1.0).max(1.0);
+                self.concurrent = self.concurrent.min(self.ceiling);
+            }
         }
         self.blocked_until = self.blocked_until.max(until);
+    }
+
+    /// Takes in the first refusal of a burst for too many requests at once.
+    fn lower(&mut self, now: DateTime<Utc>) {
+        let not_refused = f64::from(self.on_their_way.max(1));
+        let is_same = self.ceiling.is_finite()
+            && (not_refused - self.ceiling).abs() <= (SAME * self.ceiling).max(1.0);
+        if is_same {
+            self.concurrent = self.concurrent.min(not_refused);
+            self.met = (self.met + 1).min(MET_MAX);
+        } else {
+            self.concurrent = (self.concurrent / 2.0).max(1.0);
+            self.met = 0;
+        }
+        self.ceiling = not_refused;
+        let hold_s = f64::from(self.policy.hold_ms) / 1e3;
+        let times = match self.met {
+            0 => 0.0,
+            met => 2.0_f64.powi(met.saturating_sub(1).cast_signed()),
+        };
+        self.raise_from = after(now, hold_s * times);
+    }
+
+    /// The end of a pause that the peer did not name.
+    fn own_pause(&mut self, now: DateTime<Utc>) -> DateTime<Utc> {
+        if now >= self.paused_until {
+            let first = f64::from(self.policy.pause_ms) / 1e3;
+            let since = now.signed_duration_since(self.paused_until);
+            let is_first_after = since.as_seconds_f64() < self.pause_s;
+            self.pause_s = if is_first_after {
+                (self.pause_s * 2.0).min(first * PAUSE_MAX)
+            } else {
+                first
+            };
+            self.paused_until = after(now, self.pause_s);
+        }
+        self.paused_until
     }
 
     /// Tries more when a limit that stands in the way has held for long enough.
@@ -251,151 +330,4 @@ fn after(moment: DateTime<Utc>, seconds: f64) -> DateTime<Utc> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn policy() -> ThrottlePolicy {
-        ThrottlePolicy {
-            window_ms: 10_000,
-            requests_start: 50,
-            ..ThrottlePolicy::default()
-        }
-    }
-
-    fn at(ms: i64) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + TimeDelta::milliseconds(ms)
-    }
-
-    /// A peer that takes `limit` requests of any ten seconds, asked as often as the throttle
-    /// allows. How many it took, and how many it refused.
-    fn asked(throttle: &mut Throttle, limit: usize, from_ms: i64, to_ms: i64) -> (usize, usize) {
-        let mut taken: VecDeque<i64> = VecDeque::new();
-        let (mut all, mut refused) = (0, 0);
-        for now in from_ms..to_ms {
-            while throttle.ask(at(now)) == Turn::Now {
-                while taken.front().is_some_and(|then| then + 10_000 <= now) {
-                    taken.pop_front();
-                }
-                if taken.len() < limit {
-                    taken.push_back(now);
-                    all += 1;
-                    throttle.taken();
-                } else {
-                    refused += 1;
-                    let wait = taken.front().map_or(0, |then| then + 10_000 - now);
-                    let wait = Duration::from_millis(u64::try_from(wait).unwrap());
-                    throttle.refused(at(now), Refused::Requests, Some(wait));
-                }
-            }
-        }
-        (all, refused)
-    }
-
-    #[test]
-    fn it_finds_the_limit_and_hardly_ever_meets_it_again() {
-        for limit in [20, 50, 400] {
-            let mut throttle = Throttle::new(policy());
-            asked(&mut throttle, limit, 0, 200_000);
-            let (taken, refused) = asked(&mut throttle, limit, 300_000, 600_000);
-            assert!(taken * 100 >= limit * 30 * 90, "{limit}: {taken}");
-            assert!(refused * 20_000 <= 300_000 * 2, "{limit}: {refused}");
-        }
-    }
-
-    #[test]
-    fn a_limit_that_rises_is_noticed() {
-        let mut throttle = Throttle::new(policy());
-        asked(&mut throttle, 100, 0, 100_000);
-        // It believes the old one for twenty seconds, and then needs a window.
-        asked(&mut throttle, 200, 160_000, 200_000);
-        let (taken, _) = asked(&mut throttle, 200, 210_000, 270_000);
-        assert!(taken >= 200 * 6 * 9 / 10, "{taken}");
-    }
-
-    #[test]
-    fn requests_at_once_are_halved_and_grow_again() {
-        let mut throttle = Throttle::new(ThrottlePolicy {
-            concurrent_start: 8,
-            ..ThrottlePolicy::default()
-        });
-        let mut now = 0;
-        let mut fill = |throttle: &mut Throttle| {
-            let mut sent = 0;
-            loop {
-                match throttle.ask(at(now)) {
-                    Turn::Now => sent += 1,
-                    Turn::At(then) => now = then.timestamp_millis() + 1,
-                    Turn::AfterAnother => return (sent, now),
-                }
-            }
-        };
-        let (sent, then) = fill(&mut throttle);
-        assert_eq!(sent, 8);
-        throttle.refused(at(then), Refused::Concurrency, None);
-        assert_eq!(throttle.ask(at(then)), Turn::At(at(then + 1_000)));
-        assert!(throttle.concurrent_max() < 5.0);
-        // The rest of the burst is refused for the same reason.
-        for _ in 0..3 {
-            throttle.refused(at(then + 1), Refused::Concurrency, None);
-        }
-        assert!(throttle.concurrent_max() >= 4.0);
-        for _ in 0..4 {
-            throttle.taken();
-        }
-        let (sent, _) = fill(&mut throttle);
-        assert_eq!(sent, 4);
-        for _ in 0..20 {
-            throttle.taken();
-            fill(&mut throttle);
-        }
-        assert!(throttle.concurrent_max() > 6.0);
-    }
-
-    #[test]
-    fn requests_one_after_the_other_say_nothing_about_many_at_once() {
-        let mut throttle = Throttle::new(ThrottlePolicy {
-            concurrent_start: 8,
-            ..ThrottlePolicy::default()
-        });
-        for second in 0..1_000 {
-            assert_eq!(throttle.ask(at(second * 1_000)), Turn::Now);
-            throttle.taken();
-        }
-        assert!(throttle.concurrent_max() <= 8.0);
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_is_sent_while_the_peer_asks_for_peace(
-            steps in prop::collection::vec((0..3_000_i64, 0..4_u8), 1..200),
-        ) {
-            let mut throttle = Throttle::new(policy());
-            let (mut now, mut peace, mut on_their_way) = (0, 0, 0_u32);
-            for (pause, what) in steps {
-                now += pause;
-                match what {
-                    0 if on_their_way > 0 => {
-                        on_their_way -= 1;
-                        peace = peace.max(now + 2_000);
-                        let wait = Some(Duration::from_secs(2));
-                        throttle.refused(at(now), Refused::Requests, wait);
-                    }
-                    1 if on_their_way > 0 => {
-                        on_their_way -= 1;
-                        throttle.taken();
-                    }
-                    _ => match throttle.ask(at(now)) {
-                        Turn::Now => {
-                            prop_assert!(now >= peace);
-                            on_their_way += 1;
-                        }
-                        Turn::At(then) => prop_assert!(then > at(now)),
-                        Turn::AfterAnother => prop_assert!(on_their_way > 0),
-                    },
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -1,36 +1,22 @@
 //! Tokens, refusals before anything is sent, settings, and what an error tells.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::executor::block_on;
-use omnisync_core::port::Clock as _;
 use omnisync_core::{ErrorKind, PortError};
 use omnisync_http::{
-    AccessToken, Call, Client, ClientConfig, Limits, Scope, Secret, TokenCache, TokenProvider,
+    AccessToken, Call, Client, ClientConfig, Limits, Scope, TokenCache, TokenProvider,
 };
 use omnisync_testkit::clock::ManualClock;
 
-use crate::support::{Ids, Script, URL, answer, answer_with, builder, client, clock, get, seconds};
-
-/// Gives `token-1`, `token-2` and so on, for an hour each.
-#[derive(Debug)]
-struct Counting(ManualClock, Mutex<u32>);
-
-#[async_trait]
-impl TokenProvider for Counting {
-    async fn token(&self, _: &Scope) -> Result<AccessToken, PortError> {
-        let mut issued = self.1.lock().unwrap();
-        *issued += 1;
-        let secret = Secret::new(format!("token-{issued}"));
-        let expires_at = self.0.now() + chrono::TimeDelta::hours(1);
-        Ok(AccessToken::new(secret, expires_at))
-    }
-}
+use crate::support::{
+    Counting, Ids, Script, URL, answer, answer_with, builder, client, clock, get, seconds,
+};
 
 fn authorized(script: &Arc<Script>, clock: &ManualClock) -> Client {
-    let provider = Arc::new(Counting(clock.clone(), Mutex::new(0)));
+    let provider = Counting::new(clock);
     let tokens = TokenCache::new(provider, Arc::new(clock.clone()), Ids::new(0.0));
     let scope = Scope::of_resource("https://acme.crm4.dynamics.com/").unwrap();
     builder(script, clock)

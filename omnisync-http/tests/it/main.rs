@@ -3,6 +3,7 @@
 
 mod support;
 
+mod budget;
 mod cache;
 mod canary;
 mod client;
@@ -10,6 +11,8 @@ mod headers;
 mod providers;
 mod repeats;
 mod throttle;
+mod throttle_shared;
+mod trace;
 mod urls;
 mod waits;
 

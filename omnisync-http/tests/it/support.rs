@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use http::StatusCode;
+use omnisync_core::PortError;
 use omnisync_core::policy::RetryPolicy;
 use omnisync_core::port::{Clock, IdSource};
 use omnisync_http::{
-    Call, Client, ClientBuilder, ClientConfig, Limits, Request, Response, Transport,
-    TransportError, TransportErrorKind,
+    AccessToken, Call, Client, ClientBuilder, ClientConfig, Limits, Request, Response, Scope,
+    Secret, TokenProvider, Transport, TransportError, TransportErrorKind,
 };
 use omnisync_testkit::clock::ManualClock;
 use uuid::Uuid;
@@ -180,4 +181,36 @@ pub(crate) fn answer_with(
 
 pub(crate) fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
+}
+
+/// Gives `token-1`, `token-2` and so on, for an hour each.
+#[derive(Debug)]
+pub(crate) struct Counting {
+    clock: ManualClock,
+    issued: Mutex<u32>,
+}
+
+impl Counting {
+    pub(crate) fn new(clock: &ManualClock) -> Arc<Self> {
+        Arc::new(Self {
+            clock: clock.clone(),
+            issued: Mutex::new(0),
+        })
+    }
+
+    /// Tokens that were given.
+    pub(crate) fn issued(&self) -> u32 {
+        *self.issued.lock().unwrap()
+    }
+}
+
+#[async_trait]
+impl TokenProvider for Counting {
+    async fn token(&self, _: &Scope) -> Result<AccessToken, PortError> {
+        let mut issued = self.issued.lock().unwrap();
+        *issued += 1;
+        let secret = Secret::new(format!("token-{issued}"));
+        let expires_at = self.clock.now() + TimeDelta::hours(1);
+        Ok(AccessToken::new(secret, expires_at))
+    }
 }
