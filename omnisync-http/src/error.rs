@@ -199,11 +199,9 @@ impl HttpError {
             (Failure::Answered(status), Repeat::Safe) => {
                 is_passing(status) || also.contains(&status.as_u16())
             }
-            // What was turned away before it was looked at.
-            (Failure::Answered(status), Repeat::Never) => {
-                status == StatusCode::TOO_MANY_REQUESTS
-                    || (status == StatusCode::SERVICE_UNAVAILABLE && self.0.retry_after.is_some())
-            }
+            // What was turned away before it was looked at. A 503 may come from a proxy that gave
+            // up waiting for an answer.
+            (Failure::Answered(status), Repeat::Never) => status == StatusCode::TOO_MANY_REQUESTS,
         }
     }
 

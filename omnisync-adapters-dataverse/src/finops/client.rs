@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Method, Request, Uri};
+use omnisync_core::policy::Priority;
 use omnisync_core::port::{Clock, FailureClass};
 use omnisync_core::{ErrorKind, PortError};
 use omnisync_http::{Call, Client, Endpoint, HostAllowList, HttpError, Limits, Repeat};
@@ -100,9 +101,7 @@ impl FinOpsClient {
         action: &str,
         parameters: &Value,
     ) -> Result<Bytes, PortError> {
-        let call = self
-            .action(step, action, parameters)?
-            .with_repeat(Repeat::Safe);
+        let call = Self::question(self.action(step, action, parameters)?);
         self.send(call).await.map_err(|error| refused(step, error))
     }
 
@@ -113,9 +112,7 @@ impl FinOpsClient {
         action: &str,
         parameters: &Value,
     ) -> Result<Option<Bytes>, PortError> {
-        let call = self
-            .action(step, action, parameters)?
-            .with_repeat(Repeat::Safe);
+        let call = Self::question(self.action(step, action, parameters)?);
         match self.send(call).await {
             Ok(body) => Ok(Some(body)),
             Err(error) if is_not_found(&error) => Ok(None),
@@ -146,7 +143,7 @@ impl FinOpsClient {
              &$filter=JobId%20eq%20{id}&$select={select}"
         );
         let request = self.request(step, Method::GET, &path, Bytes::new())?;
-        let call = Call::new(step.operation(), request);
+        let call = Self::question(Call::new(step.operation(), request));
         self.send(call).await.map_err(|error| refused(step, error))
     }
 
@@ -182,8 +179,8 @@ impl FinOpsClient {
         let id = odata::encoded(id);
         let path = format!("/api/connector/jobstatus/{activity}?jobId={id}");
         let request = self.request(step, Method::GET, &path, Bytes::new())?;
-        let sent = self.send(Call::new(step.operation(), request)).await;
-        sent.map_err(|error| refused(step, error))
+        let call = Self::question(Call::new(step.operation(), request));
+        self.send(call).await.map_err(|error| refused(step, error))
     }
 
     /// Writes a package to a signed URL that the environment gave, without a token.
@@ -241,6 +238,12 @@ impl FinOpsClient {
             )
             .with_source(error)
         })
+    }
+
+    /// What became of an import matters more than the next one: it may use calls that are kept
+    /// back.
+    fn question(call: Call) -> Call {
+        call.with_repeat(Repeat::Safe).with_priority(Priority::High)
     }
 
     fn action(&self, step: Step, action: &str, parameters: &Value) -> Result<Call, PortError> {

@@ -9,10 +9,13 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields, default)]
 pub struct ThrottlePolicy {
     /// The sliding window that the peer counts requests in, in milliseconds. Default 300,000, that
-    /// of Dataverse and Finance & Operations.
+    /// of Dataverse.
     pub window_ms: u32,
     /// Requests of a window that are tried before anything is known. Default 3,000.
     pub requests_start: u32,
+    /// Requests of a window that are tried whatever was learnt: a refusal while few are sent says
+    /// little about a limit. Default 60.
+    pub requests_min: u32,
     /// Requests on their way at once that are tried before anything is known. Default 40.
     pub concurrent_start: u32,
     /// How long a limit that was met is believed before more is tried, in milliseconds. Up to four
@@ -28,6 +31,7 @@ impl Default for ThrottlePolicy {
         Self {
             window_ms: 300_000,
             requests_start: 3_000,
+            requests_min: 60,
             concurrent_start: 40,
             hold_ms: 20_000,
             pause_ms: 1_000,
@@ -42,6 +46,8 @@ pub enum Refused {
     Requests,
     /// Too many requests at once.
     Concurrency,
+    /// It has too much to do, whoever caused it: that says nothing about a limit.
+    Busy,
 }
 
 /// Whether a request may be sent.
@@ -234,7 +240,8 @@ impl Throttle {
         };
         match why {
             Refused::Requests => {
-                self.limit = self.limit.min(f64::from(self.total.max(1)));
+                let seen = self.total.max(self.policy.requests_min).max(1);
+                self.limit = self.limit.min(f64::from(seen));
                 self.step = STEP_MIN;
                 self.probe_from = after(now, f64::from(self.policy.hold_ms) / 1e3);
             }
@@ -242,6 +249,7 @@ impl Throttle {
                 self.lower(now);
                 self.burst_until = until;
             }
+            Refused::Busy => {}
             // It was not one of those that the peer works on.
             Refused::Concurrency => {
                 self.ceiling = (self.ceiling - 1.0).max(1.0);

@@ -98,7 +98,7 @@ fn a_write_that_was_certainly_not_processed_is_repeated() {
     let (client, script, _) = client([
         Err(TransportErrorKind::NotSent),
         answer(429),
-        answer_with(503, &[("retry-after", "9")], ""),
+        answer_with(429, &[("retry-after", "9")], ""),
         answer(204),
     ]);
     assert_eq!(block_on(client.send(post())).unwrap().status(), 204);

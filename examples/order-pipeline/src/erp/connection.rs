@@ -5,11 +5,12 @@ use std::sync::Arc;
 use omnisync_adapters_dataverse::finops::FinOpsImporter;
 use omnisync_adapters_local::SystemIds;
 use omnisync_core::flow::Worker;
+use omnisync_core::policy::Refused;
 use omnisync_core::port::{IdSource, StateStore};
 use omnisync_http::{
     Client, EntraClientCredentials, EntraConfig, ManagedIdentity, ManagedIdentityConfig,
-    ReqwestConfig, SharedThrottle, TokenCache, TokenProvider, Transport, WorkloadIdentity,
-    WorkloadIdentityConfig,
+    ReqwestConfig, SharedBudget, SharedThrottle, TokenCache, TokenProvider, Transport,
+    WorkloadIdentity, WorkloadIdentityConfig,
 };
 
 use super::settings::{Credentials, FinOpsSettings};
@@ -34,6 +35,9 @@ pub(super) fn open(
     let client = client()
         .with_tokens(tokens, settings.environment.scope()?)
         .with_throttle(throttle)
+        .with_budget(SharedBudget::new(settings.budget, Arc::clone(&clock)))
+        // What the environment answers depends on its load, and not on a limit of this caller.
+        .with_refusal_reader(|_| Refused::Busy)
         .build()?;
     let importer = settings
         .environment

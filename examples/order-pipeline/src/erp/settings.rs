@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use omnisync_adapters_dataverse::finops::FinOpsConfig;
 use omnisync_core::flow::{DeliverPolicy, GuardPolicy};
-use omnisync_core::policy::ThrottlePolicy;
+use omnisync_core::policy::{BudgetPolicy, ThrottlePolicy};
 use omnisync_http::{ClientConfig, Secret};
 use serde::Deserialize;
 use toml::Value;
@@ -38,6 +38,9 @@ pub(crate) struct FinOpsSettings {
     /// How the limits of the environment are learnt.
     #[serde(default)]
     pub(super) throttle: ThrottlePolicy,
+    /// How many calls the environment grants.
+    #[serde(default)]
+    pub(super) budget: BudgetPolicy,
 }
 
 fn project() -> String {

@@ -6,6 +6,7 @@ fn policy() -> ThrottlePolicy {
     ThrottlePolicy {
         window_ms: 10_000,
         requests_start: 50,
+        requests_min: 1,
         ..ThrottlePolicy::default()
     }
 }
@@ -197,4 +198,30 @@ fn a_limit_on_requests_at_once_that_is_met_again_is_believed() {
     assert!(late <= 12, "{late}");
     let most = throttle.concurrent_max();
     assert!((9.0..=11.0).contains(&most), "{most}");
+}
+
+#[test]
+fn a_peer_that_is_busy_is_left_alone_and_has_said_nothing_about_a_limit() {
+    let mut throttle = Throttle::new(ThrottlePolicy::default());
+    assert_eq!(throttle.ask(at(0)), Turn::Now);
+    throttle.refused(at(0), Refused::Busy, Some(Duration::from_secs(2)));
+    assert_eq!(throttle.ask(at(1_999)), Turn::At(at(2_000)));
+    assert_eq!(throttle.ask(at(2_000)), Turn::Now);
+    assert!(throttle.requests_max() >= 3_000.0);
+    assert!(throttle.concurrent_max() >= 40.0);
+}
+
+#[test]
+fn one_refusal_of_a_quiet_caller_does_not_slow_it_down_for_long() {
+    let mut throttle = Throttle::new(ThrottlePolicy::default());
+    assert_eq!(throttle.ask(at(0)), Turn::Now);
+    throttle.refused(at(0), Refused::Requests, Some(Duration::from_secs(1)));
+    let mut sent = 0;
+    for ms in 1_000..61_000 {
+        if throttle.ask(at(ms)) == Turn::Now {
+            throttle.taken();
+            sent += 1;
+        }
+    }
+    assert!(sent >= 12, "{sent}");
 }
