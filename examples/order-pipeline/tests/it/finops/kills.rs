@@ -26,6 +26,10 @@ fn kills_wanted() -> usize {
     std::env::var("OMNISYNC_KILLS").map_or(KILLS, |text| text.parse().unwrap())
 }
 
+#[expect(
+    clippy::print_stdout,
+    reason = "what a long run did is shown on demand"
+)]
 fn killed_again_and_again(repeated: RepeatedExecution) {
     let mut environment = Environment::start(|options| {
         options.repeated_execution = repeated;
