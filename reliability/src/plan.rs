@@ -87,7 +87,7 @@ const T3_PROMISE: Promise = Promise {
 
 /// Every scenario with its pairs, preemptions and seeds. The two smallest are explored wholly, or
 /// nearly so; the others add what the smallest cannot show.
-const T1: [Share; 17] = [
+const T1: [Share; 23] = [
     share("solo", ALL, 0, 122_000),
     share("never-sent", ALL, 0, 20_000),
     share("duel", ALL, 440_000, 6_000),
@@ -105,6 +105,12 @@ const T1: [Share; 17] = [
     share("erp-returns-existing", 1_000, 0, 1_000),
     share("old-age", 1_000, 0, 1_000),
     share("swarm", 1_000, 0, 40_000),
+    share("late-erp-refuses", 1_000, 0, 1_000),
+    share("late-erp-returns-existing", 1_000, 0, 1_000),
+    share("late-erp-runs-again", 1_000, 0, 1_000),
+    share("names-refused-only", 1_000, 0, 1_000),
+    share("unknown-for-hours", 200, 0, 200),
+    share("guarded-erp", 1_000, 0, 1_000),
 ];
 
 /// What the longer tiers do more of. The second does not repeat the pairs and preemptions that

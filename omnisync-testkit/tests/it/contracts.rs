@@ -121,6 +121,11 @@ mod erp_importer {
             fixture = Erp::new(ErpBug::None).without_record_results(),
         );
     }
+
+    mod naming_refused_records_only {
+        use super::*;
+        omnisync_testkit::erp_importer_contract!(fixture = Erp::new(ErpBug::None).counting());
+    }
 }
 
 mod clock {

@@ -9,8 +9,8 @@ use futures::TryStreamExt;
 use omnisync_core::error::{ErrorKind, PortError};
 use omnisync_core::id::{ExecutionId, ProjectName, Sha256};
 use omnisync_core::port::{
-    ErpCapability, ErpImporter, FailureClass, ImportStatus, RecordKey, RecordOutcome, RecordResult,
-    RepeatedExecution, Reporting, ResultsPage, Submission, SubmitReceipt,
+    EntityTotal, ErpCapability, ErpImporter, FailureClass, ImportStatus, RecordKey, RecordOutcome,
+    RecordResult, RepeatedExecution, Reporting, ResultsPage, Submission, SubmitReceipt,
 };
 use omnisync_testkit::contract::{ErpImporterFixture, ErpPackage, ErpRow};
 
@@ -30,6 +30,8 @@ pub(crate) enum ErpBug {
     TakesParallelImports,
     IgnoresTheHash,
     GivesEarlyResults,
+    CountsRefusedAsImported,
+    NamesOneRefusedOnly,
 }
 
 #[derive(Debug, Clone)]
@@ -64,6 +66,36 @@ impl Erp {
     pub(crate) fn without_record_results(mut self) -> Self {
         self.capability.reporting = Reporting::Nothing;
         self
+    }
+
+    /// Names refused records only, and counts the others.
+    pub(crate) fn counting(mut self) -> Self {
+        self.capability.reporting = Reporting::Refused;
+        self
+    }
+
+    fn counted(
+        &self,
+        rows: &[(RecordKey, bool)],
+        result: impl Fn(&(RecordKey, bool)) -> RecordResult,
+    ) -> ResultsPage {
+        let mut totals: BTreeMap<String, u64> = BTreeMap::new();
+        for (key, refused) in rows {
+            if !refused || self.bug == ErpBug::CountsRefusedAsImported {
+                *totals.entry(key.entity.clone()).or_default() += 1;
+            }
+        }
+        let named = if self.bug == ErpBug::NamesOneRefusedOnly {
+            1
+        } else {
+            usize::MAX
+        };
+        let refused = rows.iter().filter(|(_, refused)| *refused).take(named);
+        let total = |(entity, imported)| EntityTotal { entity, imported };
+        ResultsPage {
+            totals: Some(totals.into_iter().map(total).collect()),
+            ..ResultsPage::of(refused.map(result).collect(), None)
+        }
     }
 
     fn admit(&self, execution: ExecutionId) -> Result<(), PortError> {
@@ -182,6 +214,9 @@ impl ErpImporter for Erp {
                 }
             },
         };
+        if self.capability.reporting == Reporting::Refused {
+            return Ok(self.counted(&import.rows, result));
+        }
         let records = import
             .rows
             .iter()

@@ -285,3 +285,28 @@ async fn a_file_that_is_never_ready_is_asked_for_later() {
     importer.results(execution(1), None).await.unwrap_err();
     importer.results(execution(1), None).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_column_that_the_entity_does_not_have_is_a_fault_of_the_package() {
+    let environment = Environment::plain().await;
+    let importer = environment.importer();
+    let package = pack(&[order_with("A", 1)], |map| {
+        let column = omnisync_core::dixf::Column::constant("NOSUCHFIELD", "x");
+        map.with_headers(|headers| headers.with_column(column))
+    });
+    importer
+        .submit(submission(execution(1), &package.content))
+        .await
+        .unwrap();
+    environment.fno().finish(&execution(1).to_string());
+    let status = importer.status(execution(1)).await.unwrap();
+    assert_eq!(status, ImportStatus::Failed);
+    let page = importer.results(execution(1), None).await.unwrap();
+    assert!(totals(&page).iter().all(|imported| *imported == 0));
+    let problem = &page.problems[0];
+    assert_eq!(problem.class, FailureClass::Packaging);
+    assert!(
+        problem.message.contains("mapping is incorrect"),
+        "{problem:?}"
+    );
+}

@@ -198,7 +198,6 @@ impl Guard {
             since: now,
             until: self.policy.breaker.open_until(now),
             trial_by: Some(self.worker.id.clone()),
-            is_told: true,
             ..known.record
         };
         let until = record.until;

@@ -136,6 +136,8 @@ fn hard_erps() -> Vec<OrderScenario> {
             .with_late_erp(unpacking)
             .with_erp(FakeErpOptions {
                 repeated_execution,
+                // It would refuse a second import by itself, and nobody could see who is hasty.
+                parallel_per_project: 4,
                 ..FakeErpOptions::default()
             })
     };

@@ -105,11 +105,19 @@ pub(super) fn runs_again() -> OrderScenario {
 
 /// An ERP that does not know at once what it took, and imports again what it is given again.
 pub(super) fn late() -> OrderScenario {
-    runs_again().renamed("late").with_late_erp(Lateness {
-        by: Duration::from_secs(20),
-        says: None,
-        visible_after_seconds: 600,
-    })
+    let several_at_once = FakeErpOptions {
+        repeated_execution: RepeatedExecution::RunsAgain,
+        parallel_per_project: 4,
+        ..FakeErpOptions::default()
+    };
+    pair()
+        .renamed("late")
+        .with_erp(several_at_once)
+        .with_late_erp(Lateness {
+            by: Duration::from_secs(20),
+            says: None,
+            visible_after_seconds: 600,
+        })
 }
 
 /// Any orders, and an ERP with any manners.

@@ -57,3 +57,15 @@ fn an_ignored_hash_is_caught() {
 fn results_before_the_end_are_caught() {
     check(ErpBug::GivesEarlyResults, "c09");
 }
+
+#[test]
+fn refused_records_that_are_counted_as_imported_are_caught() {
+    let erp = || Erp::new(ErpBug::CountsRefusedAsImported).counting();
+    caught(clauses(), erp, "c05");
+}
+
+#[test]
+fn refused_records_that_are_kept_back_are_caught() {
+    let erp = || Erp::new(ErpBug::NamesOneRefusedOnly).counting();
+    caught(clauses(), erp, "c05");
+}
