@@ -6,6 +6,7 @@ mod config;
 mod error_file;
 mod importer;
 mod recurring;
+mod refusal;
 mod results;
 mod submission;
 mod wire;

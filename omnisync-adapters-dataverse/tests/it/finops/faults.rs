@@ -6,7 +6,7 @@ use omnisync_core::ErrorKind;
 use omnisync_core::port::{ErpImporter as _, ImportStatus};
 use omnisync_testkit::server::fno::{Fault, RetryAfter, Route};
 
-use super::support::{Environment, execution, packed, refusing, submission};
+use super::support::{Environment, execution, packed, refusing, submit};
 
 const READS: [Route; 6] = [
     Route::Status,
@@ -22,11 +22,7 @@ async fn ended() -> Environment {
     let environment = Environment::plain().await;
     environment.fno().set_rule(refusing(["B".to_owned()]));
     let package = packed(&["A", "B"]);
-    environment
-        .importer()
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap();
+    submit(&environment.importer(), 1, &package).await.unwrap();
     environment.fno().finish(&execution(1).to_string());
     environment
 }
@@ -94,10 +90,7 @@ async fn a_redirection_is_an_error_and_never_followed() {
     }
     for route in [Route::WriteUrl, Route::Upload, Route::Import] {
         environment.fno().inject(Some(route), Fault::Redirect);
-        let error = importer
-            .submit(submission(execution(2), &package.content))
-            .await
-            .unwrap_err();
+        let error = submit(&importer, 2, &package).await.unwrap_err();
         assert_eq!(
             error.kind(),
             ErrorKind::Misconfigured,
@@ -136,10 +129,7 @@ async fn words_that_nobody_knows_are_no_end() {
     let environment = Environment::plain().await;
     let importer = environment.importer();
     let package = packed(&["A"]);
-    importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap();
+    submit(&importer, 1, &package).await.unwrap();
     let id = execution(1).to_string();
     for word in ["Unknown", "PartiallySucceededMaybe", "succeeded"] {
         environment.fno().say(&id, word);
@@ -155,10 +145,7 @@ async fn an_import_that_is_being_unpacked_is_not_known_yet() {
     let environment = Environment::start(|options| options.unseen_polls = 2).await;
     let importer = environment.importer();
     let package = packed(&["A"]);
-    importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap();
+    submit(&importer, 1, &package).await.unwrap();
     let mut seen = Vec::new();
     for _ in 0..3 {
         seen.push(importer.status(execution(1)).await.unwrap());

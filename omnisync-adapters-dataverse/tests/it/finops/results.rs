@@ -6,16 +6,13 @@ use omnisync_core::port::{
 };
 use omnisync_testkit::server::fno::{Fault, FileEncoding, FnoOptions, Route, RowError, RuleRow};
 
-use super::support::{Environment, execution, order_with, pack, packed, refusing, submission};
+use super::support::{Environment, execution, order_with, pack, packed, refusing, submit};
 
 /// Imports three orders, of which the rule of `environment` may refuse some.
 async fn imported(environment: &Environment) -> ResultsPage {
     let importer = environment.importer();
     let package = packed(&["A", "B", "C"]);
-    importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap();
+    submit(&importer, 1, &package).await.unwrap();
     environment.fno().finish(&execution(1).to_string());
     importer.results(execution(1), None).await.unwrap()
 }
@@ -119,10 +116,7 @@ async fn records_that_never_reached_staging_are_named_too() {
             ))
         })
     });
-    importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap();
+    submit(&importer, 1, &package).await.unwrap();
     environment.fno().finish(&execution(1).to_string());
     let page = importer.results(execution(1), None).await.unwrap();
     assert_eq!(values(&page), ["L-1"]);
@@ -138,10 +132,7 @@ async fn a_package_that_imports_nothing_says_so() {
     let package = pack(&orders, |map| {
         map.with_headers(|headers| headers.without_column("CURRENCYCODE"))
     });
-    importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap();
+    submit(&importer, 1, &package).await.unwrap();
     environment.fno().cancel(&execution(1).to_string());
     let status = importer.status(execution(1)).await.unwrap();
     assert_eq!(status, ImportStatus::Canceled);
@@ -156,10 +147,7 @@ async fn what_is_said_about_records_that_no_file_names_is_reported_as_it_is() {
     config.entities.truncate(1);
     let importer = environment.importer_of(config);
     let package = packed(&["A", "B"]);
-    importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap();
+    submit(&importer, 1, &package).await.unwrap();
     environment.fno().finish(&execution(1).to_string());
     let page = importer.results(execution(1), None).await.unwrap();
     let entities: Vec<&str> = page
@@ -180,10 +168,7 @@ async fn an_error_file_that_ends_too_early_names_fewer_records_than_are_missing(
     orders.push(order_with("GOOD", 1));
     environment.fno().set_rule(refusing(ids));
     let package = pack(&orders, |map| map);
-    importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap();
+    submit(&importer, 1, &package).await.unwrap();
     environment.fno().finish(&execution(1).to_string());
     environment
         .fno()
@@ -208,10 +193,7 @@ async fn an_environment_that_cannot_make_error_files_is_asked_again_later() {
     let environment = refusing_b(|_| ()).await;
     let importer = environment.importer();
     let package = packed(&["A", "B"]);
-    importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap();
+    submit(&importer, 1, &package).await.unwrap();
     let id = execution(1).to_string();
     environment.fno().finish(&id);
     environment.fno().silence(&id);
@@ -235,10 +217,7 @@ async fn error_files_that_cannot_be_believed_are_an_error_and_not_a_result() {
             .map(|order| order.order_id.as_str().to_owned());
         environment.fno().set_rule(refusing(all));
         let package = pack(&orders, |map| map);
-        importer
-            .submit(submission(execution(1), &package.content))
-            .await
-            .unwrap();
+        submit(&importer, 1, &package).await.unwrap();
         environment.fno().finish(&execution(1).to_string());
         for _ in 0..3 {
             environment
@@ -274,10 +253,7 @@ async fn a_file_that_is_never_ready_is_asked_for_later() {
     config.error_file_polls_max = 1;
     let importer = environment.importer_of(config);
     let package = packed(&["A", "B"]);
-    importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap();
+    submit(&importer, 1, &package).await.unwrap();
     environment.fno().finish(&execution(1).to_string());
     let error = importer.results(execution(1), None).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
@@ -294,10 +270,7 @@ async fn a_column_that_the_entity_does_not_have_is_a_fault_of_the_package() {
         let column = omnisync_core::dixf::Column::constant("NOSUCHFIELD", "x");
         map.with_headers(|headers| headers.with_column(column))
     });
-    importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap();
+    submit(&importer, 1, &package).await.unwrap();
     environment.fno().finish(&execution(1).to_string());
     let status = importer.status(execution(1)).await.unwrap();
     assert_eq!(status, ImportStatus::Failed);

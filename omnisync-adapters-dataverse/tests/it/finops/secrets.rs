@@ -3,7 +3,7 @@
 use omnisync_core::port::ErpImporter as _;
 use omnisync_testkit::server::fno::{Fault, Route};
 
-use super::support::{Environment, execution, packed, refusing, submission, told};
+use super::support::{Environment, execution, packed, refusing, submit, told};
 
 #[tokio::test]
 async fn errors_and_debug_output_show_no_secret_signature_or_payload() {
@@ -30,21 +30,14 @@ async fn errors_and_debug_output_show_no_secret_signature_or_payload() {
             for _ in 0..3 {
                 environment.fno().inject(Some(route), fault.clone());
             }
-            let sent = importer
-                .submit(submission(execution(1), &package.content))
-                .await;
+            let sent = submit(&importer, 1, &package).await;
             environment.fno().finish(&execution(1).to_string());
             let read = importer.results(execution(1), None).await;
             for error in [sent.err(), read.err()].into_iter().flatten() {
-                shown.push_str(&told(&error));
-                shown.push_str(&format!("{error:?}"));
+                shown.extend([told(&error), format!("{error:?}")]);
             }
             while environment.fno().faults_left() > 0 {
-                drop(
-                    importer
-                        .submit(submission(execution(1), &package.content))
-                        .await,
-                );
+                drop(submit(&importer, 1, &package).await);
                 environment.fno().finish(&execution(1).to_string());
                 drop(importer.results(execution(1), None).await);
             }

@@ -7,17 +7,12 @@ use omnisync_core::port::{ErpImporter as _, RepeatedExecution};
 use omnisync_http::{EntraConfig, Secret};
 use omnisync_testkit::server::fno::FnoOptions;
 
-use super::support::{
-    ACTIVITY, COMPANY, Environment, execution, order_with, pack, packed, submission,
-};
+use super::support::{ACTIVITY, COMPANY, Environment, execution, order_with, pack, packed, submit};
 
 async fn submitting(environment: &Environment, config: FinOpsConfig) -> PortError {
     let importer = environment.importer_of(config);
     let package = packed(&["A"]);
-    importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap_err()
+    submit(&importer, 1, &package).await.unwrap_err()
 }
 
 /// Asserts kind, step and advice of an error that leaves no doubt about the effect.
@@ -121,10 +116,7 @@ async fn an_entity_that_does_not_exist_is_a_setting() {
             headers
         })
     });
-    let error = importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap_err();
+    let error = submit(&importer, 1, &package).await.unwrap_err();
     check(
         &error,
         ErrorKind::Misconfigured,
@@ -138,20 +130,14 @@ async fn a_project_of_another_definition_needs_permission_to_be_replaced() {
     let environment = Environment::start(|options| options.polls_to_end = Some(0)).await;
     let importer = environment.importer();
     let first = packed(&["A"]);
-    importer
-        .submit(submission(execution(1), &first.content))
-        .await
-        .unwrap();
+    submit(&importer, 1, &first).await.unwrap();
     let mut config = environment.config();
     config.overwrite = false;
     let importer = environment.importer_of(config);
     let other = pack(&[order_with("B", 1)], |map| {
         map.with_headers(|headers| headers.without_column("DELIVERYADDRESSNAME"))
     });
-    let error = importer
-        .submit(submission(execution(2), &other.content))
-        .await
-        .unwrap_err();
+    let error = submit(&importer, 2, &other).await.unwrap_err();
     check(
         &error,
         ErrorKind::Misconfigured,
@@ -166,9 +152,7 @@ async fn a_project_at_work_is_in_conflict_and_nothing_was_submitted() {
     let importer = environment.importer();
     for (number, ok) in [(1, true), (2, false)] {
         let package = packed(&["A"]);
-        let submitted = importer
-            .submit(submission(execution(number), &package.content))
-            .await;
+        let submitted = submit(&importer, number, &package).await;
         match submitted {
             Ok(_) => assert!(ok),
             Err(error) => {
@@ -228,9 +212,11 @@ async fn there_are_no_data_jobs_on_premises() {
     );
 }
 
+type Change = fn(&mut FinOpsConfig);
+
 #[test]
 fn settings_that_cannot_be_are_refused_by_name() {
-    let cases: [(fn(&mut FinOpsConfig), &str); 6] = [
+    let cases: [(Change, &str); 6] = [
         (|config| config.base_url = "ftp://x".to_owned(), "base_url"),
         (
             |config| config.visible_after_seconds = 1,

@@ -4,7 +4,7 @@ use omnisync_core::ErrorKind;
 use omnisync_core::port::{ErpImporter as _, ImportStatus};
 use omnisync_testkit::server::fno::{Fault, Route};
 
-use super::support::{Environment, execution, packed, submission};
+use super::support::{Environment, execution, packed, submission, submit};
 
 fn actions(environment: &Environment) -> Vec<String> {
     let requests = environment.fno().requests();
@@ -33,10 +33,7 @@ async fn a_package_is_written_to_storage_without_a_token_and_imported_under_our_
     let environment = Environment::plain().await;
     let importer = environment.importer();
     let package = packed(&["A", "B"]);
-    let receipt = importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap();
+    let receipt = submit(&importer, 1, &package).await.unwrap();
     assert_eq!(receipt.execution, execution(1));
     let wanted = ["GetAzureWriteUrl", "blob", "ImportFromPackageAsync"];
     assert_eq!(actions(&environment), wanted);
@@ -57,10 +54,7 @@ async fn the_blocking_action_is_waited_for() {
     config.asynchronous = false;
     let importer = environment.importer_of(config);
     let package = packed(&["A"]);
-    importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap();
+    submit(&importer, 1, &package).await.unwrap();
     assert_eq!(actions(&environment)[2], "ImportFromPackage");
     let status = importer.status(execution(1)).await.unwrap();
     assert_eq!(status, ImportStatus::Succeeded);
@@ -73,10 +67,7 @@ async fn an_import_whose_answer_is_lost_is_known_under_our_id() {
     let package = packed(&["A"]);
     for (number, fault) in (1..).zip([Fault::CutAfter, Fault::CutWithin, Fault::Truncated]) {
         environment.fno().inject(Some(Route::Import), fault.clone());
-        let error = importer
-            .submit(submission(execution(number), &package.content))
-            .await
-            .unwrap_err();
+        let error = submit(&importer, number, &package).await.unwrap_err();
         assert!(error.is_ambiguous(), "{fault:?}: {}", error.report());
         assert_eq!(error.operation(), "finops.import", "{fault:?}");
         let status = importer.status(execution(number)).await.unwrap();
@@ -102,10 +93,7 @@ async fn what_fails_before_the_import_leaves_no_doubt() {
             for _ in 0..3 {
                 environment.fno().inject(Some(route), fault.clone());
             }
-            let error = importer
-                .submit(submission(execution(1), &package.content))
-                .await
-                .unwrap_err();
+            let error = submit(&importer, 1, &package).await.unwrap_err();
             assert!(
                 !error.is_ambiguous(),
                 "{route:?} {fault:?}: {}",
@@ -132,10 +120,7 @@ async fn a_hitch_on_the_way_is_tried_again_within_the_call() {
     environment
         .fno()
         .inject(Some(Route::Upload), Fault::CutBefore);
-    importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap();
+    submit(&importer, 1, &package).await.unwrap();
     environment
         .fno()
         .inject(Some(Route::Status), Fault::CutAfter);
@@ -153,10 +138,7 @@ async fn nothing_is_sent_of_a_package_that_is_too_large_or_not_the_announced_one
     config.package_bytes_max = 100;
     let importer = environment.importer_of(config);
     let package = packed(&["A"]);
-    let error = importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap_err();
+    let error = submit(&importer, 1, &package).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::TooLarge);
     let mut lying = submission(execution(1), &package.content);
     lying.bytes = 99;
@@ -170,17 +152,11 @@ async fn a_signed_url_that_ran_out_is_asked_for_again_with_the_next_submission()
     let environment = Environment::start(|options| options.sas_minutes = 0).await;
     let importer = environment.importer();
     let package = packed(&["A"]);
-    let error = importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap_err();
+    let error = submit(&importer, 1, &package).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     assert!(!error.is_ambiguous());
     environment
         .fno()
         .reconfigure(|options| options.sas_minutes = 35);
-    importer
-        .submit(submission(execution(1), &package.content))
-        .await
-        .unwrap();
+    submit(&importer, 1, &package).await.unwrap();
 }

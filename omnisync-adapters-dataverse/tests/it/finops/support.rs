@@ -13,9 +13,13 @@ use omnisync_core::id::{BatchId, BlobName, ExecutionId, OrderId, ProjectName, Sh
 use omnisync_core::order::{Address, Country, Currency, LineItem, Order, Unknown};
 use omnisync_core::package::PackageInfo;
 use omnisync_core::policy::RetryPolicy;
-use omnisync_core::port::{RecordKey, RepeatedExecution, Submission, byte_stream};
+use omnisync_core::port::{
+    Clock, ErpImporter as _, IdSource, RecordKey, RepeatedExecution, Submission, SubmitReceipt,
+    byte_stream,
+};
 use omnisync_http::{
     Client, ClientConfig, EntraClientCredentials, EntraConfig, ReqwestConfig, Secret, TokenCache,
+    Transport,
 };
 use omnisync_testkit::fake::MemoryStateStore;
 use omnisync_testkit::server::fno::{Fno, FnoOptions, FnoServer, RowError, Rule, RuleRow};
@@ -28,7 +32,7 @@ pub(crate) const ACTIVITY: &str = "6a1c9f3e-0d8e-4c2f-9b57-2f1f7d3b8a10";
 /// An environment, and what outlives an importer.
 pub(crate) struct Environment {
     pub(crate) server: FnoServer,
-    pub(crate) store: Arc<MemoryStateStore>,
+    pub(crate) store: MemoryStateStore,
 }
 
 impl Environment {
@@ -39,7 +43,7 @@ impl Environment {
         change(&mut options);
         Self {
             server: FnoServer::start(options).await.unwrap(),
-            store: Arc::new(MemoryStateStore::default()),
+            store: MemoryStateStore::default(),
         }
     }
 
@@ -87,8 +91,9 @@ impl Environment {
         config: FinOpsConfig,
         credentials: EntraConfig,
     ) -> FinOpsImporter {
-        let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
-        let transport = Arc::new(ReqwestConfig::default().open().unwrap());
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let ids: Arc<dyn IdSource> = Arc::new(SystemIds);
+        let transport: Arc<dyn Transport> = Arc::new(ReqwestConfig::default().open().unwrap());
         let impatient = ClientConfig::default()
             .with_timeout_ms(5_000)
             .with_retry_percent_max(100)
@@ -97,16 +102,20 @@ impl Environment {
                 cap_ms: 5,
                 attempts_max: 3,
             });
-        let client = || Client::builder(transport.clone(), clock.clone(), ids.clone());
+        let client = || {
+            let transport = Arc::clone(&transport);
+            Client::builder(transport, Arc::clone(&clock), Arc::clone(&ids))
+        };
         let plain = client().with_config(impatient.clone()).build().unwrap();
         let provider = Arc::new(EntraClientCredentials::new(credentials, plain).unwrap());
-        let tokens = TokenCache::new(provider, clock.clone(), ids.clone());
+        let tokens = TokenCache::new(provider, Arc::clone(&clock), Arc::clone(&ids));
         let client = client()
             .with_config(impatient)
             .with_tokens(tokens, config.scope().unwrap())
             .build()
             .unwrap();
-        config.build(client, clock, self.store.clone()).unwrap()
+        let store = Arc::new(self.store.clone());
+        config.build(client, clock, store).unwrap()
     }
 }
 
@@ -203,11 +212,22 @@ pub(crate) fn submission(execution: ExecutionId, content: &Bytes) -> Submission 
     }
 }
 
+/// Submits a package under the execution of this number.
+pub(crate) async fn submit(
+    importer: &FinOpsImporter,
+    number: u8,
+    package: &Packed,
+) -> Result<SubmitReceipt, PortError> {
+    let submission = submission(execution(number), &package.content);
+    importer.submit(submission).await
+}
+
 /// The importer of a configuration, over nothing that is ever asked.
 pub(crate) fn built(config: FinOpsConfig) -> Result<FinOpsImporter, PortError> {
     let (clock, ids) = (Arc::new(SystemClock), Arc::new(SystemIds));
     let transport = Arc::new(ReqwestConfig::default().open().unwrap());
-    let client = Client::builder(transport, clock.clone(), ids).build()?;
+    let clock: Arc<dyn Clock> = clock;
+    let client = Client::builder(transport, Arc::clone(&clock), ids).build()?;
     config.build(client, clock, Arc::new(MemoryStateStore::default()))
 }
 

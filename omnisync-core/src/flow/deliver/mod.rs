@@ -5,6 +5,8 @@ mod outcome;
 mod policy;
 mod ruling;
 mod settling;
+mod submitting;
+mod weighing;
 
 pub use flow::Deliver;
 pub use outcome::{DeliverOutcome, Delivered, SettledOrder};
