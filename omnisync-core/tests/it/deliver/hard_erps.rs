@@ -129,3 +129,58 @@ fn orders_wait_and_then_go_to_a_person_where_the_count_does_not_add_up() {
         assert_eq!(world.state(order), StateName::Quarantined, "{order}");
     }
 }
+
+#[test]
+fn an_import_that_was_seen_and_then_lost_is_not_submitted_a_second_time() {
+    let clock = ManualClock::default();
+    let world = World::with_erp(FakeErpOptions {
+        repeated_execution: RepeatedExecution::RunsAgain,
+        polls_to_end: None,
+        late: Some(Late {
+            clock: Arc::new(clock.clone()),
+            by: Duration::ZERO,
+            says: None,
+            visible_after_seconds: 120,
+        }),
+        ..FakeErpOptions::default()
+    });
+    let world = World { clock, ..world };
+    let batch = world.stage(&[Event::created("A")]);
+    let flows = world.flows("w1");
+    assert_eq!(flows.deliver().step, Delivered::Submitted);
+    assert_eq!(waits_for(&flows.deliver().step), "the import (Queued)");
+    world.erp.lose(batch.into()).unwrap();
+    while state(&world, batch) != BatchState::Done {
+        world.clock.advance(seconds(3_600));
+        flows.deliver();
+    }
+    assert_eq!(world.erp.submissions(), 1);
+    assert_eq!(world.state("A"), StateName::Quarantined);
+}
+
+#[test]
+fn a_package_that_the_erp_loses_again_and_again_goes_to_a_person() {
+    let clock = ManualClock::default();
+    let world = World::with_erp(FakeErpOptions {
+        repeated_execution: RepeatedExecution::RunsAgain,
+        parallel_per_project: 100,
+        polls_to_end: None,
+        late: Some(Late {
+            clock: Arc::new(clock.clone()),
+            by: Duration::from_secs(100 * 86_400),
+            says: None,
+            visible_after_seconds: 120,
+        }),
+        ..FakeErpOptions::default()
+    });
+    let world = World { clock, ..world };
+    let batch = world.stage(&[Event::created("A")]);
+    let flows = world.flows("w1");
+    while state(&world, batch) != BatchState::Done {
+        world.clock.advance(seconds(120));
+        flows.deliver();
+    }
+    // Once, and three times more.
+    assert_eq!(world.erp.submissions(), 4);
+    assert_eq!(world.state("A"), StateName::Quarantined);
+}
