@@ -1,7 +1,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use omnisync_core::policy::{BudgetPolicy, CallBudget, Priority};
+use chrono::{DateTime, Utc};
+use omnisync_core::policy::{BudgetPolicy, BudgetSpent, CallBudget, Priority};
 use omnisync_core::port::Clock;
 
 /// A [`CallBudget`] for everything that talks to the same environment. Clones share the account.
@@ -51,7 +52,7 @@ impl SharedBudget {
     /// # Errors
     /// How long it takes until calls come back, when none is left; nothing is accounted then.
     pub fn spend(&self, priority: Priority) -> Result<(), Duration> {
-        self.spend_from(&mut self.locked(), priority)
+        self.ask(|budget, now| budget.spend(now, priority))
     }
 
     /// Calls within the window that ends now.
@@ -62,14 +63,15 @@ impl SharedBudget {
 
     /// Whether [`spend`](Self::spend) would do; nothing is accounted.
     pub(crate) fn check(&self, priority: Priority) -> Result<(), Duration> {
-        let mut trial = self.locked().clone();
-        self.spend_from(&mut trial, priority)
+        self.ask(|budget, now| budget.check(now, priority))
     }
 
-    fn spend_from(&self, budget: &mut CallBudget, priority: Priority) -> Result<(), Duration> {
+    fn ask(
+        &self,
+        question: impl FnOnce(&mut CallBudget, DateTime<Utc>) -> Result<(), BudgetSpent>,
+    ) -> Result<(), Duration> {
         let now = self.shared.clock.now();
-        budget
-            .spend(now, priority)
+        question(&mut self.locked(), now)
             .map_err(|spent| (spent.until - now).to_std().unwrap_or_default())
     }
 

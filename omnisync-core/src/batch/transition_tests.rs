@@ -75,6 +75,7 @@ fn commands() -> Vec<BatchCommand> {
             },
         },
         BatchCommand::Restage,
+        BatchCommand::Announce { lease },
         BatchCommand::Submit,
         BatchCommand::Finish {
             settlement: Settlement::default(),
@@ -87,7 +88,7 @@ fn commands() -> Vec<BatchCommand> {
 fn every_state_meets_every_command_as_the_graph_says() {
     use BatchState::{Done, Open, Sealed, Staged, Submitted};
     // Rows: states; columns: commands. `None` is illegal. Worker b may not take what a holds.
-    let graph: [(BatchState, [Option<BatchState>; 9]); 5] = [
+    let graph: [(BatchState, [Option<BatchState>; 10]); 5] = [
         (
             Open,
             [
@@ -96,6 +97,7 @@ fn every_state_meets_every_command_as_the_graph_says() {
                 Some(Open),
                 Some(Open),
                 Some(Sealed),
+                None,
                 None,
                 None,
                 None,
@@ -113,6 +115,7 @@ fn every_state_meets_every_command_as_the_graph_says() {
                 Some(Staged),
                 None,
                 None,
+                None,
                 Some(Done),
             ],
         ),
@@ -126,6 +129,7 @@ fn every_state_meets_every_command_as_the_graph_says() {
                 None,
                 None,
                 Some(Sealed),
+                Some(Staged),
                 Some(Submitted),
                 Some(Done),
             ],
@@ -141,10 +145,11 @@ fn every_state_meets_every_command_as_the_graph_says() {
                 None,
                 Some(Staged),
                 None,
+                None,
                 Some(Done),
             ],
         ),
-        (Done, [None; 9]),
+        (Done, [None; 10]),
     ];
     for (state, row) in graph {
         for (command, expected) in commands().into_iter().zip(row) {

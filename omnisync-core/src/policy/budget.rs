@@ -88,6 +88,21 @@ impl CallBudget {
     /// # Errors
     /// [`BudgetSpent`] when none is left; nothing is accounted then.
     pub fn spend(&mut self, now: DateTime<Utc>, priority: Priority) -> Result<(), BudgetSpent> {
+        self.check(now, priority)?;
+        let step = self.step(now);
+        match self.spent.back_mut() {
+            Some((last, calls)) if *last >= step => *calls += 1,
+            _ => self.spent.push_back((step, 1)),
+        }
+        self.total += 1;
+        Ok(())
+    }
+
+    /// Whether a call can be made; nothing is accounted.
+    ///
+    /// # Errors
+    /// [`BudgetSpent`] when none is left.
+    pub fn check(&mut self, now: DateTime<Utc>, priority: Priority) -> Result<(), BudgetSpent> {
         self.forget(now);
         if let Some(all) = self.policy.calls_max {
             let calls_max = match priority {
@@ -101,12 +116,6 @@ impl CallBudget {
                 return Err(BudgetSpent { calls_max, until });
             }
         }
-        let step = self.step(now);
-        match self.spent.back_mut() {
-            Some((last, calls)) if *last >= step => *calls += 1,
-            _ => self.spent.push_back((step, 1)),
-        }
-        self.total += 1;
         Ok(())
     }
 

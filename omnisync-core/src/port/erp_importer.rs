@@ -38,14 +38,15 @@ pub trait ErpImporter: fmt::Debug + Send + Sync + 'static {
     /// Hands a package over.
     ///
     /// # Errors
-    /// `AlreadyExists`, `Conflict`, `Corrupt`, `Invalid`, `TooLarge`, `Denied`; `TimedOut` and
-    /// `Unavailable` leave the effect open; `Throttled` carries a delay.
+    /// `AlreadyExists`, `Conflict`, `Corrupt`, `Invalid`, `TooLarge`, `Denied`, `Misconfigured`;
+    /// `TimedOut` and `Unavailable` leave the effect open unless they say that there is none;
+    /// `Throttled` carries a delay.
     async fn submit(&self, submission: Submission) -> Result<SubmitReceipt, PortError>;
 
     /// How far an import is.
     ///
     /// # Errors
-    /// `Unavailable`, `TimedOut`, `Throttled`, `Denied`.
+    /// `Unavailable`, `TimedOut`, `Throttled`, `Denied`, `Misconfigured`, `Corrupt`.
     async fn status(&self, execution: ExecutionId) -> Result<ImportStatus, PortError>;
 
     /// One page of the fates of an ended import's records.

@@ -10,7 +10,7 @@ use omnisync_core::port::{IdSource, StateStore};
 use omnisync_http::{
     Client, EntraClientCredentials, EntraConfig, ManagedIdentity, ManagedIdentityConfig,
     ReqwestConfig, SharedBudget, SharedThrottle, TokenCache, TokenProvider, Transport,
-    WorkloadIdentity, WorkloadIdentityConfig,
+    WorkloadIdentity,
 };
 
 use super::settings::{Credentials, FinOpsSettings};
@@ -71,21 +71,8 @@ fn provider(
             };
             Arc::new(ManagedIdentity::new(config, client)?)
         }
-        Credentials::WorkloadIdentity {
-            tenant,
-            client_id,
-            token_file,
-            authority,
-        } => {
-            let config = WorkloadIdentityConfig {
-                tenant: tenant.clone(),
-                client_id: client_id.clone(),
-                token_file: token_file.clone(),
-                authority: authority
-                    .clone()
-                    .unwrap_or_else(|| "https://login.microsoftonline.com".to_owned()),
-            };
-            Arc::new(WorkloadIdentity::new(config, client)?)
+        Credentials::WorkloadIdentity(config) => {
+            Arc::new(WorkloadIdentity::new(config.clone(), client)?)
         }
     })
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use omnisync_adapters_dataverse::finops::FinOpsConfig;
 use omnisync_core::flow::{DeliverPolicy, GuardPolicy};
 use omnisync_core::policy::{BudgetPolicy, ThrottlePolicy};
-use omnisync_http::{ClientConfig, Secret};
+use omnisync_http::{ClientConfig, Secret, WorkloadIdentityConfig};
 use serde::Deserialize;
 use toml::Value;
 
@@ -61,12 +61,7 @@ pub(super) enum Credentials {
     /// The identity that Azure gave to this machine or app.
     ManagedIdentity { client_id: Option<String> },
     /// An application and a token that the platform writes to a file.
-    WorkloadIdentity {
-        tenant: String,
-        client_id: String,
-        token_file: PathBuf,
-        authority: Option<String>,
-    },
+    WorkloadIdentity(WorkloadIdentityConfig),
 }
 
 /// Where a secret is: it never stands in the file itself.
@@ -227,6 +222,22 @@ mod tests {
         }
         let error = parse("[environment]\nbase_url = \"x\"").unwrap_err();
         assert!(error.contains("credentials"), "{error}");
+    }
+
+    #[test]
+    fn identities_of_the_platform_need_no_secret() {
+        let environment = "[environment]\nbase_url=\"x\"\n[credentials]\n";
+        let workload = "kind=\"workload-identity\"\ntenant=\"t\"\nclient_id=\"c\"\n\
+            token_file=\"/run/token\"";
+        let settings = parse(&format!("{environment}{workload}")).unwrap();
+        let Credentials::WorkloadIdentity(config) = settings.credentials else {
+            panic!("{:?}", settings.credentials)
+        };
+        assert_eq!(config.tenant, "t");
+        assert!(config.authority.starts_with("https://"));
+        parse(&format!("{environment}kind=\"managed-identity\"")).unwrap();
+        let misspelt = format!("{environment}{workload}\nauthorty=\"x\"");
+        assert!(parse(&misspelt).unwrap_err().contains("authorty"));
     }
 
     #[test]

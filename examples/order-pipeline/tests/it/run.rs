@@ -1,13 +1,13 @@
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use omnisync_testkit::generate::{Expectation, OrderGenerator};
 use serde_json::Value;
 
 use crate::support::{
     Host, NO_CHANGE, binary, check_counts, fails, input_totals, order, order_id, orders,
-    package_totals, report, stdout_of_success, verified_totals, with_input,
+    package_totals, recorded_orders, report, stdout_of_success, verified_totals, with_input,
 };
 
 #[test]
@@ -385,8 +385,7 @@ fn wrong_arguments_end_with_code_2() {
 #[test]
 #[ignore = "needs OMNISYNC_SAMPLES"]
 fn recorded_samples_of_northwind_are_imported_to_the_cent() {
-    let samples = PathBuf::from(std::env::var_os("OMNISYNC_SAMPLES").unwrap());
-    let input = fs::read_to_string(samples.join("orders/northwind-orders.ndjson")).unwrap();
+    let input = recorded_orders();
     let events: Vec<Value> = input
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())

@@ -336,6 +336,12 @@ pub(crate) fn orders(numbers: impl IntoIterator<Item = u32>) -> String {
     lines
 }
 
+/// The recorded orders of the samples, one a line.
+pub(crate) fn recorded_orders() -> String {
+    let samples = PathBuf::from(std::env::var_os("OMNISYNC_SAMPLES").unwrap());
+    fs::read_to_string(samples.join("orders/northwind-orders.ndjson")).unwrap()
+}
+
 /// An amount in ten-thousandths, exactly.
 pub(crate) fn exact(amount: &str) -> i128 {
     let (whole, fraction) = amount.split_once('.').unwrap_or((amount, ""));

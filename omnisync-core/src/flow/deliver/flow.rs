@@ -137,14 +137,13 @@ impl Deliver {
             Err(error) => return self.wait_after(batch, error, Slot::Keep).await,
         };
         let now = self.worker.now();
-        let age = now - batch.record.submitted_at.unwrap_or(now);
-        let older = |seconds: u32| age >= chrono::Duration::seconds(seconds.into());
         if status.has_ended() {
             return self.settle(batch, &status).await;
         }
         let visible_after = self.erp.capability().visible_after_seconds;
         let vanished = self.policy.vanished_seconds.max(visible_after);
-        let is_lost = status == ImportStatus::NotSubmitted && older(vanished);
+        let is_lost =
+            status == ImportStatus::NotSubmitted && self.is_older(&batch.record, vanished);
         let again = batch.record.resubmissions < self.policy.resubmissions_max;
         // What an ERP that is slow to know has shown once is not imported a second time.
         if is_lost && again && !batch.record.is_seen {
@@ -154,7 +153,7 @@ impl Deliver {
             let step = Delivered::Waiting { waits_for, until };
             return self.advance(batch, BatchCommand::Restage, step).await;
         }
-        if older(self.policy.import_seconds_max) || (is_lost && !again) {
+        if self.is_overdue(&batch.record) || (is_lost && !again) {
             warn!(batch.id = %batch.record.id, status = status.as_str(), "the import takes too long");
             return self.settle_with(batch, Ruling::Overdue).await;
         }
@@ -191,13 +190,9 @@ impl Deliver {
             // Where the wait cannot be stored, whoever runs the flow has to know of it.
             let too = |unsaved: PortError| unsaved.no_sooner(error.retry_after());
             let id = batch.record.id;
-            let refused = slot == Slot::Leave && !error.is_ambiguous();
-            let ended = if refused {
-                Attempt::Refused
-            } else {
-                Attempt::Failed
-            };
-            let waiting = self.wait(batch, waits_for, until, ended).await;
+            let waiting = self
+                .wait(batch, waits_for, until, ended(slot, &error))
+                .await;
             let waiting = waiting.map_err(too)?;
             if waiting.step == Delivered::Elsewhere {
                 return lost(waiting, error);
@@ -236,16 +231,11 @@ impl Deliver {
         let until = self
             .worker
             .after(backoff.max(error.retry_after().unwrap_or_default()));
-        // Only what was said of the package itself counts against it.
-        let ended = match (slot, error.kind()) {
-            (Slot::Keep, _) => Attempt::Failed,
-            (Slot::Leave, ErrorKind::Invalid | ErrorKind::TooLarge) => Attempt::Futile,
-            (Slot::Leave, _) if error.is_ambiguous() => Attempt::Failed,
-            (Slot::Leave, _) => Attempt::Refused,
-        };
         let too = |unsaved: PortError| unsaved.no_sooner(error.retry_after());
         let waits_for = error.to_string();
-        let waiting = self.wait(batch, waits_for, until, ended).await;
+        let waiting = self
+            .wait(batch, waits_for, until, ended(slot, &error))
+            .await;
         let waiting = waiting.map_err(too)?;
         if waiting.step == Delivered::Elsewhere {
             return lost(waiting, error);
@@ -305,6 +295,17 @@ impl Deliver {
         self.repository
             .renew_if_due(batch, self.policy.lease(), self.worker.now())
             .await
+    }
+}
+
+/// What an error says about the attempt. Only what was said of the package itself counts against
+/// it.
+fn ended(slot: Slot, error: &PortError) -> Attempt {
+    match (slot, error.kind()) {
+        (Slot::Keep, _) => Attempt::Failed,
+        (Slot::Leave, ErrorKind::Invalid | ErrorKind::TooLarge) => Attempt::Futile,
+        (Slot::Leave, _) if error.is_ambiguous() => Attempt::Failed,
+        (Slot::Leave, _) => Attempt::Refused,
     }
 }
 

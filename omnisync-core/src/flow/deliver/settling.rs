@@ -71,10 +71,16 @@ impl Deliver {
             .await
     }
 
-    fn is_overdue(&self, batch: &BatchRecord) -> bool {
+    /// True for an import that takes longer than it may.
+    pub(super) fn is_overdue(&self, batch: &BatchRecord) -> bool {
+        self.is_older(batch, self.policy.import_seconds_max)
+    }
+
+    /// True when the ERP took the package so many seconds ago.
+    pub(super) fn is_older(&self, batch: &BatchRecord, seconds: u32) -> bool {
         let now = self.worker.now();
         let age = now - batch.submitted_at.unwrap_or(now);
-        age >= Duration::seconds(self.policy.import_seconds_max.into())
+        age >= Duration::seconds(seconds.into())
     }
 
     async fn fates(&self, execution: ExecutionId) -> Result<Fates, PortError> {

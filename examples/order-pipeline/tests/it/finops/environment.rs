@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 
-use crate::support::{Host, fails, piped, report, stderr};
+use crate::support::{Host, fails, piped, report};
 
 pub(super) const HEADERS: &str = "Sales order headers V2";
 pub(super) const LINES: &str = "Sales order lines V2";
@@ -154,12 +154,6 @@ impl Environment {
         child.kill().unwrap();
         child.wait().unwrap();
         said
-    }
-
-    /// Lets pass what a failed delivery waits for.
-    pub(super) fn wait_for_retries(&self) {
-        let output = self.host.command("status").output().unwrap();
-        assert!(stderr(&output).is_empty());
     }
 
     /// Which order a line of a package belongs to, by its lot.
