@@ -7,3 +7,7 @@ mod shared;
 #[cfg(feature = "finops")]
 #[cfg_attr(docsrs, doc(cfg(feature = "finops")))]
 pub mod finops;
+
+#[cfg(feature = "webhook")]
+#[cfg_attr(docsrs, doc(cfg(feature = "webhook")))]
+pub mod webhook;

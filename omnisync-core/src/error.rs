@@ -118,6 +118,7 @@ struct Inner {
     detail: Option<Box<str>>,
     retry_after: Option<Duration>,
     has_no_effect: bool,
+    is_of_store: bool,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -130,6 +131,7 @@ impl PortError {
             detail: None,
             retry_after: None,
             has_no_effect: false,
+            is_of_store: false,
             source: None,
         }))
     }
@@ -161,6 +163,14 @@ impl PortError {
     #[must_use]
     pub fn without_effect(mut self) -> Self {
         self.0.has_no_effect = true;
+        self
+    }
+
+    /// Says that the store of the flow failed, and none of the systems that it talks to: only the
+    /// flow itself knows whom it asked.
+    #[must_use]
+    pub(crate) fn of_store(mut self) -> Self {
+        self.0.is_of_store = true;
         self
     }
 
@@ -201,6 +211,10 @@ impl PortError {
     /// True when the effect may have happened although an error was returned.
     pub fn is_ambiguous(&self) -> bool {
         self.0.kind.is_ambiguous() && !self.0.has_no_effect
+    }
+
+    pub(crate) fn is_of_store(&self) -> bool {
+        self.0.is_of_store
     }
 
     /// True when repeating later, without anybody repairing anything, can succeed.

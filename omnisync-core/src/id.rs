@@ -7,10 +7,9 @@ pub use sha256::Sha256;
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::de::Visitor;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 /// Why a text is not an identifier.
@@ -47,7 +46,7 @@ pub enum IdError {
     },
 }
 
-fn check(
+pub(crate) fn check(
     what: &'static str,
     text: &str,
     chars_max: usize,
@@ -71,7 +70,7 @@ macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $chars_max:literal, $allowed:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(Arc<str>);
+        pub struct $name(std::sync::Arc<str>);
 
         impl $name {
             /// Largest number of characters.
@@ -81,10 +80,10 @@ macro_rules! text_id {
             ///
             /// # Errors
             /// Names what is wrong with the text.
-            pub fn new(text: impl AsRef<str>) -> Result<Self, IdError> {
+            pub fn new(text: impl AsRef<str>) -> Result<Self, $crate::id::IdError> {
                 let text = text.as_ref();
-                check($what, text, Self::CHARS_MAX, $allowed)?;
-                Ok(Self(Arc::from(text)))
+                $crate::id::check($what, text, Self::CHARS_MAX, $allowed)?;
+                Ok(Self(std::sync::Arc::from(text)))
             }
 
             /// The identifier as text.
@@ -93,28 +92,28 @@ macro_rules! text_id {
             }
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(&self.0)
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 write!(f, "{:?}", &*self.0)
             }
         }
 
-        impl FromStr for $name {
-            type Err = IdError;
-            fn from_str(text: &str) -> Result<Self, IdError> {
+        impl std::str::FromStr for $name {
+            type Err = $crate::id::IdError;
+            fn from_str(text: &str) -> Result<Self, $crate::id::IdError> {
                 Self::new(text)
             }
         }
 
         impl TryFrom<String> for $name {
-            type Error = IdError;
-            fn try_from(text: String) -> Result<Self, IdError> {
+            type Error = $crate::id::IdError;
+            fn try_from(text: String) -> Result<Self, $crate::id::IdError> {
                 Self::new(text)
             }
         }
@@ -131,22 +130,24 @@ macro_rules! text_id {
             }
         }
 
-        impl Serialize for $name {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str(&self.0)
             }
         }
 
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str(Text(PhantomData))
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str($crate::id::Text(std::marker::PhantomData))
             }
         }
     };
 }
 
+pub(crate) use text_id;
+
 /// Reads an identifier from a text, without a copy of the text.
-struct Text<T>(PhantomData<T>);
+pub(crate) struct Text<T>(pub(crate) PhantomData<T>);
 
 impl<T: FromStr<Err = IdError>> Visitor<'_> for Text<T> {
     type Value = T;
@@ -185,6 +186,12 @@ text_id!(
     /// Name of a staged package: one path segment.
     BlobName, "blob name", 128,
     |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')
+);
+
+text_id!(
+    /// Name of a secret at its source: what every vault takes.
+    SecretName, "secret name", 127,
+    |c| c.is_ascii_alphanumeric() || c == '-'
 );
 
 text_id!(

@@ -5,8 +5,10 @@ pub mod error;
 pub mod id;
 mod instant;
 pub mod json;
+mod secret;
 
 pub mod batch;
+pub mod crm;
 pub mod event;
 pub mod order;
 
@@ -18,3 +20,4 @@ pub mod flow;
 pub mod port;
 
 pub use error::{ErrorKind, PortError, Retry};
+pub use secret::Secret;

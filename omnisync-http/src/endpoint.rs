@@ -205,13 +205,14 @@ pub(crate) fn read(text: &str) -> Result<Uri, UrlError> {
     text.parse().map_err(|_| UrlError::Syntax)
 }
 
-/// True for `localhost`, 127.0.0.0/8 and `[::1]`.
-pub(crate) fn is_loopback(host: &str) -> bool {
+/// True for this machine, the only one that is spoken to without TLS: `localhost`, 127.0.0.0/8,
+/// and `::1` with or without brackets.
+#[must_use]
+pub fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
-        || address(host).is_some_and(|address| match address {
-            IpAddr::V4(address) => address.is_loopback(),
-            IpAddr::V6(address) => address == Ipv6Addr::LOCALHOST,
-        })
+        || address(host)
+            .or_else(|| host.parse().ok())
+            .is_some_and(|address| address.is_loopback())
 }
 
 /// True for an address as hosts of URLs are written: the one of version 6 in brackets.

@@ -27,6 +27,8 @@ struct Inner {
     attempts: u32,
     /// An earlier attempt may have had an effect.
     was_open: bool,
+    /// Whatever the attempts came to, the request has no effect that matters.
+    has_no_effect: bool,
     failure: Failure,
     retry_after: Option<Duration>,
     response: Option<Response>,
@@ -90,6 +92,9 @@ impl HttpError {
     /// True when the request may have had an effect although it failed, in any of its attempts:
     /// ask before sending again. A precondition that does not hold may be our own doing then.
     pub fn is_effect_open(&self) -> bool {
+        if self.0.has_no_effect {
+            return false;
+        }
         let is_open = match self.0.failure {
             Failure::Refused | Failure::NotSent => false,
             Failure::Open => true,
@@ -109,11 +114,37 @@ impl HttpError {
         self
     }
 
+    /// The same error of a request that has no effect that matters, whatever its method: it reads,
+    /// or prepares what only another request makes count. Then an earlier attempt without an answer
+    /// hides nothing of what the last one says.
+    #[must_use]
+    pub fn without_effect(mut self) -> Self {
+        self.0.has_no_effect = true;
+        self
+    }
+
     /// As the error of a port operation of another name.
+    ///
+    /// Where an earlier attempt of a write may have had its effect, an answer about the last one
+    /// alone (such as 403 or 429) becomes `Unavailable`, which leaves the effect open. What an
+    /// answer says about the item stays: `NotFound`, `AlreadyExists`, `Conflict`, `LockLost`.
     pub fn into_port(self, operation: &'static str) -> PortError {
         let inner = *self.0;
-        let error = PortError::new(inner.kind, operation).with_detail(inner.detail());
+        let is_open = inner.hides_open_effect();
+        let (kind, detail) = if is_open {
+            let detail = inner.detail();
+            let detail = format!("{detail}; an earlier attempt may have had its effect");
+            (ErrorKind::Unavailable, detail)
+        } else {
+            (inner.kind, inner.detail())
+        };
+        let error = PortError::new(kind, operation).with_detail(detail);
         let error = error.no_sooner(inner.retry_after);
+        let error = if inner.has_no_effect {
+            error.without_effect()
+        } else {
+            error
+        };
         match inner.source {
             Some(source) => error.with_source(source),
             None => error,
@@ -223,6 +254,7 @@ impl HttpError {
             request_id: None,
             attempts: 0,
             was_open: false,
+            has_no_effect: false,
             failure,
             retry_after: None,
             response: None,
@@ -241,6 +273,19 @@ impl HttpError {
 }
 
 impl Inner {
+    /// True when the kind says nothing of an earlier attempt whose effect is open.
+    fn hides_open_effect(&self) -> bool {
+        let is_about_the_item = matches!(
+            self.kind,
+            ErrorKind::NotFound
+                | ErrorKind::AlreadyExists
+                | ErrorKind::Conflict
+                | ErrorKind::LockLost
+        );
+        let has_effect = !self.has_no_effect && !self.method.is_safe();
+        self.was_open && has_effect && !is_about_the_item && !self.kind.is_ambiguous()
+    }
+
     fn detail(&self) -> String {
         let Self {
             method,

@@ -1,8 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+pub mod percent;
 pub mod redact;
-mod secret;
 
 mod allow;
 mod endpoint;
@@ -22,6 +22,8 @@ mod throttle;
 
 mod token;
 
+#[cfg(feature = "azure_core")]
+mod azure_transport;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 
@@ -30,10 +32,9 @@ pub use budget::SharedBudget;
 pub use call::{Call, Repeat};
 pub use client::{Client, ClientBuilder, RefusalReader};
 pub use config::ClientConfig;
-pub use endpoint::{Endpoint, URL_BYTES_MAX, UrlError};
+pub use endpoint::{Endpoint, URL_BYTES_MAX, UrlError, is_loopback};
 pub use error::HttpError;
 pub use retry_after::retry_after;
-pub use secret::Secret;
 pub use throttle::{SharedThrottle, TurnGuard};
 pub use token::{
     AccessToken, EntraClientCredentials, EntraConfig, ManagedIdentity, ManagedIdentityConfig,
@@ -43,9 +44,15 @@ pub use token::{
 pub use trace::TraceContext;
 pub use transport::{Limits, Request, Response, Transport, TransportError, TransportErrorKind};
 
+/// Defined by the core, whose ports carry secrets too.
+pub use omnisync_core::Secret;
+
 #[cfg(feature = "reqwest")]
 #[cfg_attr(docsrs, doc(cfg(feature = "reqwest")))]
 pub use crate::reqwest::{ReqwestConfig, ReqwestTransport};
+#[cfg(feature = "azure_core")]
+#[cfg_attr(docsrs, doc(cfg(feature = "azure_core")))]
+pub use azure_transport::AzureTransport;
 #[cfg(feature = "azure_core")]
 #[cfg_attr(docsrs, doc(cfg(feature = "azure_core")))]
 pub use token::AzureCredential;

@@ -6,8 +6,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use omnisync_core::{ErrorKind, PortError};
-use rustls::crypto::ring;
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use rustls_platform_verifier::{BuilderVerifierExt as _, Verifier};
 use serde::{Deserialize, Serialize};
 
 use crate::endpoint::{Plain, require_private};
@@ -26,6 +28,9 @@ pub struct ReqwestConfig {
     pub idle_timeout_ms: u32,
     /// Unused connections kept a host. Default 32.
     pub idle_connections_max: usize,
+    /// Certificates that are trusted on top of those of the system, in PEM: of a proxy that looks
+    /// into TLS, or of peers of one's own. Default none.
+    pub root_certificates: Option<String>,
 }
 
 impl Default for ReqwestConfig {
@@ -34,6 +39,7 @@ impl Default for ReqwestConfig {
             connect_timeout_ms: 10_000,
             idle_timeout_ms: 30_000,
             idle_connections_max: 32,
+            root_certificates: None,
         }
     }
 }
@@ -60,9 +66,16 @@ impl ReqwestConfig {
         self
     }
 
+    /// Trusts the certificates of `pem`, one or more, on top of those of the system.
+    #[must_use]
+    pub fn with_root_certificates(mut self, pem: impl Into<String>) -> Self {
+        self.root_certificates = Some(pem.into());
+        self
+    }
+
     /// The transport. TLS is that of rustls with ring, and trusts whom the operating system
     /// trusts: where companies inspect traffic or run their own peers, that is where their
-    /// certificates are.
+    /// certificates are. Where they are not, [`Self::root_certificates`] are trusted too.
     ///
     /// # Errors
     /// `Invalid` for a setting out of range; `Denied` when the system's certificates cannot be
@@ -72,17 +85,7 @@ impl ReqwestConfig {
             let error = PortError::new(ErrorKind::Invalid, OPEN);
             return Err(error.with_detail("connect_timeout_ms is 0; give at least 1"));
         }
-        let tls = rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .and_then(BuilderVerifierExt::with_platform_verifier)
-            .map_err(|error| {
-                PortError::new(ErrorKind::Denied, OPEN)
-                    .with_detail(
-                        "the certificates of this system cannot be read; install ca-certificates",
-                    )
-                    .with_source(error)
-            })?
-            .with_no_client_auth();
+        let tls = tls(self.root_certificates.as_deref())?;
         let client = reqwest::Client::builder()
             .tls_backend_preconfigured(tls)
             .redirect(reqwest::redirect::Policy::none())
@@ -100,6 +103,41 @@ impl ReqwestConfig {
             })?;
         Ok(ReqwestTransport { client })
     }
+}
+
+/// Trusts the system, and the certificates of `pem`.
+fn tls(pem: Option<&str>) -> Result<rustls::ClientConfig, PortError> {
+    let unreadable = |error| {
+        let what = "the certificates of this system cannot be read; install ca-certificates";
+        PortError::new(ErrorKind::Denied, OPEN)
+            .with_detail(what)
+            .with_source(error)
+    };
+    let provider = Arc::new(ring::default_provider());
+    let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .map_err(unreadable)?;
+    let builder = match pem {
+        None => builder.with_platform_verifier().map_err(unreadable)?,
+        Some(pem) => builder
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier(pem, provider)?)),
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+fn verifier(pem: &str, provider: Arc<CryptoProvider>) -> Result<Verifier, PortError> {
+    let wrong = || {
+        let what = "root_certificates holds no certificate in PEM, or one that cannot be read";
+        PortError::new(ErrorKind::Invalid, OPEN).with_detail(what)
+    };
+    let roots: Vec<_> = CertificateDer::pem_slice_iter(pem.as_bytes())
+        .collect::<Result<_, _>>()
+        .map_err(|_| wrong())?;
+    if roots.is_empty() {
+        return Err(wrong());
+    }
+    Verifier::new_with_extra_roots(roots, provider).map_err(|error| wrong().with_source(error))
 }
 
 /// Requests over TCP and TLS, with connections kept for the next ones. Clones share them.

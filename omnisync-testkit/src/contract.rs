@@ -44,9 +44,11 @@
 
 pub mod blob_stage;
 pub mod clock;
+pub mod crm_sink;
 pub mod erp_importer;
 pub mod event_source;
 pub mod id_source;
+pub mod secret_source;
 pub mod state_store;
 
 mod check;
@@ -55,9 +57,11 @@ mod macros;
 pub use blob_stage::BlobStageFixture;
 pub use check::{Check, Violation};
 pub use clock::ClockFixture;
+pub use crm_sink::{CrmDesk, CrmSinkFixture};
 pub use erp_importer::{ErpImporterFixture, ErpPackage, ErpRow};
 pub use event_source::EventSourceFixture;
 pub use id_source::IdSourceFixture;
+pub use secret_source::SecretSourceFixture;
 pub use state_store::StateStoreFixture;
 
 pub use futures::executor::block_on;

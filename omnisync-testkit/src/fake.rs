@@ -4,15 +4,19 @@
 //! worker finds. Nothing here needs a runtime, and all time comes from a
 //! [`Clock`](omnisync_core::port::Clock).
 
+pub mod crm;
+
 mod blob_stage;
 mod erp;
 mod event_source;
 mod message;
 mod notifier;
 mod plain_format;
+mod secrets;
 mod state_store;
 
 pub use blob_stage::{MemoryBlobStage, MemoryBlobStageOptions};
+pub use crm::FakeCrm;
 pub use erp::{
     ErpFault, ErpTables, FakeErp, FakeErpOptions, HeaderRow, ImportedOrder, Late, LineRow,
     OrderFailure,
@@ -21,4 +25,5 @@ pub use event_source::{QueueOptions, QueueSource};
 pub use message::{DeadLetter, Message};
 pub use notifier::MemoryNotifier;
 pub use plain_format::PlainFormat;
+pub use secrets::MemorySecrets;
 pub use state_store::{ItemFault, MemoryStateStore, MemoryStateStoreOptions};

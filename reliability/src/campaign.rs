@@ -71,7 +71,7 @@ impl Campaign<'_> {
             elapsed.as_secs_f64(),
             if found.is_some() { "  broken" } else { "" },
         ))?;
-        self.totals.add(way, &report);
+        self.totals.add(scenario.name(), way, &report);
         match found {
             Some(found) => self.keep(scenario, &found),
             None => Ok(()),

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use omnisync_testkit::sim::{Scenario, orders};
+use omnisync_testkit::sim::{Scenario, crm, orders};
 
 use crate::error::Error;
 
@@ -12,19 +12,28 @@ pub(crate) fn root() -> PathBuf {
     package.parent().unwrap_or(package).to_owned()
 }
 
+/// The family of scenarios of CRM sync.
+pub(crate) const CRM: &str = "crm";
+
+/// True for a scenario whose name begins with the name of the family and a hyphen.
+pub(crate) fn is_of(scenario: &str, family: &str) -> bool {
+    let rest = scenario.strip_prefix(family);
+    rest.is_some_and(|rest| rest.starts_with('-'))
+}
+
 /// The scenarios, and what has to happen in some run of them.
 pub(crate) struct Catalogue {
     scenarios: Vec<Box<dyn Scenario>>,
-    /// What a thorough tier has to see.
-    pub(crate) marks: Vec<&'static str>,
 }
 
 impl Catalogue {
     pub(crate) fn load() -> Self {
         let orders = orders::scenarios().into_iter();
+        let orders = orders.map(|it| Box::new(it) as Box<dyn Scenario>);
+        let crm = crm::scenarios().into_iter();
+        let crm = crm.map(|it| Box::new(it) as Box<dyn Scenario>);
         Self {
-            scenarios: orders.map(|it| Box::new(it) as Box<dyn Scenario>).collect(),
-            marks: orders::MARKS.to_vec(),
+            scenarios: orders.chain(crm).collect(),
         }
     }
 
@@ -32,7 +41,15 @@ impl Catalogue {
     pub(crate) fn of(scenario: impl Scenario + 'static) -> Self {
         Self {
             scenarios: vec![Box::new(scenario)],
-            marks: Vec::new(),
+        }
+    }
+
+    /// What a thorough tier has to see, of one family of scenarios or of all.
+    pub(crate) fn marks(family: Option<&str>) -> Vec<&'static str> {
+        match family {
+            None => orders::MARKS.into_iter().chain(crm::MARKS).collect(),
+            Some(CRM) => crm::MARKS.to_vec(),
+            Some(_) => Vec::new(),
         }
     }
 
@@ -54,12 +71,24 @@ impl Catalogue {
         })
     }
 
-    /// The scenario of that name, or all of them.
-    pub(crate) fn select(&self, name: Option<&str>) -> Result<Vec<&dyn Scenario>, Error> {
-        match name {
-            Some(name) => Ok(vec![self.find(name, None)?]),
-            None => Ok(self.iter().collect()),
+    /// The scenario of that name, or all of them: of one family, if one is named.
+    pub(crate) fn select(
+        &self,
+        name: Option<&str>,
+        family: Option<&str>,
+    ) -> Result<Vec<&dyn Scenario>, Error> {
+        if let Some(name) = name {
+            return Ok(vec![self.find(name, None)?]);
         }
+        let Some(family) = family else {
+            return Ok(self.iter().collect());
+        };
+        let of_family = self.iter().filter(|one| is_of(one.name(), family));
+        let of_family: Vec<_> = of_family.collect();
+        if of_family.is_empty() {
+            self.find(&format!("{family}-*"), None)?;
+        }
+        Ok(of_family)
     }
 }
 

@@ -104,6 +104,9 @@ mod tests {
         check("sim --tier t2 --json --no-ledger", true);
         check("sim --seeds 5", true);
         check("sim --seeds 5 --scenario pair", true);
+        check("sim --seeds 5 --only crm", true);
+        check("sim --tier t2 --only crm", true);
+        check("sim --seeds 5 --scenario pair --only crm", false);
         check("sim --tape tawcAAwEH --scenario two-workers", true);
         check("sim --tape tawcAAwEH", false);
         check("sim --scenario pair", false);

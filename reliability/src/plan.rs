@@ -2,6 +2,7 @@
 
 use clap::ValueEnum;
 
+use crate::catalogue::{CRM, is_of};
 use crate::summary::Totals;
 use crate::way::Way;
 
@@ -49,6 +50,8 @@ pub(crate) struct Promise {
     pub(crate) triple_runs_min: u64,
     pub(crate) preemption_runs_min: u64,
     pub(crate) seeds_min: u64,
+    /// Those of them that are of CRM sync.
+    pub(crate) crm_seeds_min: u64,
     pub(crate) port_calls_min: u64,
     pub(crate) faults_min: u64,
     pub(crate) simulated_years_min: u64,
@@ -61,6 +64,7 @@ const T1_PROMISE: Promise = Promise {
     triple_runs_min: 0,
     preemption_runs_min: 500_000,
     seeds_min: 200_000,
+    crm_seeds_min: 60_000,
     port_calls_min: 0,
     faults_min: 0,
     simulated_years_min: 0,
@@ -72,6 +76,7 @@ const T2_PROMISE: Promise = Promise {
     triple_runs_min: 1_500_000,
     preemption_runs_min: 0,
     seeds_min: 5_000_000,
+    crm_seeds_min: 1_000_000,
     port_calls_min: 100_000_000,
     faults_min: 10_000_000,
     simulated_years_min: 0,
@@ -87,7 +92,7 @@ const T3_PROMISE: Promise = Promise {
 
 /// Every scenario with its pairs, preemptions and seeds. The two smallest are explored wholly, or
 /// nearly so; the others add what the smallest cannot show.
-const T1: [Share; 23] = [
+const T1: [Share; 46] = [
     share("solo", ALL, 0, 122_000),
     share("never-sent", ALL, 0, 20_000),
     share("duel", ALL, 440_000, 6_000),
@@ -111,6 +116,29 @@ const T1: [Share; 23] = [
     share("names-refused-only", 1_000, 0, 1_000),
     share("unknown-for-hours", 200, 0, 200),
     share("guarded-erp", 1_000, 0, 1_000),
+    share("queue-copies", 1_000, 0, 1_000),
+    share("crm-solo", 200, 0, 2_800),
+    share("crm-2", 200, 0, 2_800),
+    share("crm-3", 200, 0, 2_800),
+    share("crm-4", 200, 0, 2_800),
+    share("crm-2-normalises", 200, 0, 2_800),
+    share("crm-3-unforeseen", 200, 0, 2_800),
+    share("crm-2-disagree", 200, 0, 2_800),
+    share("crm-3-disagree", 200, 0, 2_800),
+    share("crm-race", 200, 0, 2_800),
+    share("crm-delete-edit", 200, 0, 2_800),
+    share("crm-2-weak-keys", 200, 0, 2_800),
+    share("crm-3-silent-receipts", 200, 0, 2_800),
+    share("crm-2-silent-receipts", 200, 0, 2_800),
+    share("crm-3-latest-at", 200, 0, 2_800),
+    share("crm-3-truth", 200, 0, 2_800),
+    share("crm-2-max", 200, 0, 2_800),
+    share("crm-3-manual", 200, 0, 2_800),
+    share("crm-3-automation", 200, 0, 2_800),
+    share("crm-2-deletes", 200, 0, 2_800),
+    share("crm-2-in-turn", 200, 0, 2_800),
+    share("crm-3-in-turn", 200, 0, 2_800),
+    share("crm-4-in-turn", 200, 0, 2_800),
 ];
 
 /// What the longer tiers do more of. The second does not repeat the pairs and preemptions that
@@ -122,6 +150,7 @@ struct Extension {
     solo_seeds: u64,
     never_sent_seeds: u64,
     swarm_seeds: u64,
+    crm_seeds: u64,
     other_seeds: u64,
     repeats_t1: bool,
 }
@@ -131,6 +160,7 @@ const T2: Extension = Extension {
     solo_seeds: 3_680_000,
     never_sent_seeds: 1_200_000,
     swarm_seeds: 70_000,
+    crm_seeds: 46_000,
     other_seeds: 6_000,
     repeats_t1: false,
 };
@@ -140,6 +170,7 @@ const T3: Extension = Extension {
     solo_seeds: 20_000_000,
     never_sent_seeds: 2_000_000,
     swarm_seeds: 20_000_000,
+    crm_seeds: 1_000_000,
     other_seeds: 1_000_000,
     repeats_t1: true,
 };
@@ -197,6 +228,7 @@ impl Share {
             "solo" => (by.solo_triples, by.solo_seeds),
             "never-sent" => (0, by.never_sent_seeds),
             "swarm" => (0, by.swarm_seeds),
+            other if is_of(other, CRM) => (0, by.crm_seeds),
             _ => (0, by.other_seeds),
         };
         let repeated = |runs_max| if by.repeats_t1 { runs_max } else { 0 };
@@ -231,6 +263,24 @@ impl Share {
 }
 
 impl Promise {
+    /// What is left of it where one family of scenarios is explored only.
+    pub(crate) fn of(self, family: Option<&str>) -> Self {
+        let Some(family) = family else {
+            return self;
+        };
+        Self {
+            exhaustive_runs_min: 0,
+            triple_runs_min: 0,
+            preemption_runs_min: 0,
+            seeds_min: 0,
+            crm_seeds_min: if family == CRM { self.crm_seeds_min } else { 0 },
+            port_calls_min: 0,
+            faults_min: 0,
+            simulated_years_min: 0,
+            has_all_marks: self.has_all_marks && family == CRM,
+        }
+    }
+
     /// What was promised and is not there, a line each.
     pub(crate) fn shortfalls(&self, totals: &Totals) -> Vec<String> {
         let counts = [
@@ -250,6 +300,7 @@ impl Promise {
                 self.preemption_runs_min,
             ),
             ("seeds", totals.report.seeds, self.seeds_min),
+            ("seeds of CRM sync", totals.crm_seeds, self.crm_seeds_min),
             ("port calls", totals.report.port_calls, self.port_calls_min),
             ("faults", totals.report.faults, self.faults_min),
             (
@@ -259,9 +310,13 @@ impl Promise {
             ),
         ];
         let short = counts.iter().filter(|(_, actual, min)| actual < min);
-        short
+        let mut short: Vec<String> = short
             .map(|(what, actual, min)| format!("{actual} {what}, at least {min} were promised"))
-            .collect()
+            .collect();
+        if totals.writes_too_much() {
+            short.push("more writes than 1.10 times what is necessary".to_owned());
+        }
+        short
     }
 }
 
@@ -296,6 +351,7 @@ mod tests {
             exhaustive_runs: promise.exhaustive_runs_min,
             triple_runs: promise.triple_runs_min,
             preemption_runs: promise.preemption_runs_min,
+            crm_seeds: promise.crm_seeds_min,
         }
     }
 

@@ -9,7 +9,7 @@ use crate::campaign::{Campaign, hexadecimal, tell};
 use crate::catalogue::{Catalogue, root};
 use crate::error::Error;
 use crate::ledger::{self, Entry, LEDGER};
-use crate::plan::Tier;
+use crate::plan::{Share, Tier};
 use crate::revision::Revision;
 use crate::summary::{Summary, Totals};
 use crate::terminal::Terminal;
@@ -32,6 +32,9 @@ pub(crate) struct SimArguments {
     /// The scenario of the seeds or of the tape; seeds are of every scenario without it
     #[arg(long, value_name = "NAME", requires = "of one scenario")]
     scenario: Option<String>,
+    /// Only the scenarios of this family: those whose names begin with it and a hyphen, as `crm`
+    #[arg(long, value_name = "FAMILY", conflicts_with = "scenario")]
+    only: Option<String>,
     /// The seed to begin with
     #[arg(
         long,
@@ -118,7 +121,8 @@ fn seeds(
 ) -> Result<Verdict, Error> {
     let watch = Stopwatch::start();
     let first = arguments.first_seed;
-    for scenario in campaign.catalogue.select(arguments.scenario.as_deref())? {
+    let (name, family) = (arguments.scenario.as_deref(), arguments.only.as_deref());
+    for scenario in campaign.catalogue.select(name, family)? {
         campaign.explore(scenario, Way::Seeds { first, count })?;
     }
     let elapsed = watch.elapsed();
@@ -144,27 +148,21 @@ fn tier(
     let watch = Stopwatch::start();
     let terminal = campaign.terminal;
     // What runs is what is checked out now, whatever happens to the tree meanwhile.
-    let revision = if tier.is_entered() && !arguments.no_ledger {
+    let family = arguments.only.as_deref();
+    let revision = if tier.is_entered() && !arguments.no_ledger && family.is_none() {
         Some(Revision::read(&campaign.root, LEDGER)?)
     } else {
         None
     };
     let shares = tier.shares();
-    let unplanned: Vec<String> = campaign.catalogue.names();
-    let unplanned: Vec<String> = unplanned
-        .into_iter()
-        .filter(|name| shares.iter().all(|share| share.scenario != name))
-        .collect();
-    if !unplanned.is_empty() {
-        return Err(Error::Unplanned {
-            tier: tier.name(),
-            scenarios: unplanned,
-        });
-    }
-
+    planned(campaign.catalogue, tier, &shares)?;
+    let selected = campaign.catalogue.select(None, family)?;
     let regressions = campaign.replay_regressions()?;
     for share in shares {
-        let scenario = campaign.catalogue.find(share.scenario, None)?;
+        let mut selected = selected.iter().copied();
+        let Some(scenario) = selected.find(|one| one.name() == share.scenario) else {
+            continue;
+        };
         for way in share.ways(arguments.first_seed) {
             campaign.explore(scenario, way)?;
         }
@@ -174,12 +172,12 @@ fn tier(
     for line in campaign.totals.lines(elapsed) {
         terminal.line(line)?;
     }
-    let promise = tier.promise();
+    let promise = tier.promise().of(family);
     let summary = Summary {
         tier: Some(tier.name()),
         first_seed: arguments.first_seed,
         violations: campaign.found.len(),
-        marks_missed: campaign.totals.report.missed(&campaign.catalogue.marks),
+        marks_missed: campaign.totals.report.missed(&Catalogue::marks(family)),
         regressions,
         // An exploration ends where it finds something.
         shortfalls: promise.shortfalls(&campaign.totals),
@@ -208,6 +206,22 @@ fn tier(
     let blind = promise.has_all_marks && !summary.marks_missed.is_empty();
     let kept = summary.violations == 0 && summary.shortfalls.is_empty() && !blind;
     Ok(Verdict::kept_if(kept))
+}
+
+/// A tier leaves no scenario out.
+fn planned(catalogue: &Catalogue, tier: Tier, shares: &[Share]) -> Result<(), Error> {
+    let unplanned: Vec<String> = catalogue
+        .names()
+        .into_iter()
+        .filter(|name| shares.iter().all(|share| share.scenario != name))
+        .collect();
+    if unplanned.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Unplanned {
+        tier: tier.name(),
+        scenarios: unplanned,
+    })
 }
 
 fn entry(revision: Revision, tier: Tier, summary: &Summary) -> Entry {

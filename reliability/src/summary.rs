@@ -3,11 +3,16 @@
 use std::time::Duration;
 
 use omnisync_testkit::sim::Report;
+use omnisync_testkit::sim::crm::{LEAST_WRITES, WRITES};
 use serde::Serialize;
 
+use crate::catalogue::{CRM, is_of};
 use crate::plan::YEAR_MS;
 use crate::wall::{per_second, seconds};
 use crate::way::Way;
+
+/// Writes of CRM sync for each hundred that are necessary, at most.
+const WRITES_PERCENT_MAX: u64 = 110;
 
 /// Everything explored so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -18,6 +23,8 @@ pub(crate) struct Totals {
     /// Those of them with three faults.
     pub(crate) triple_runs: u64,
     pub(crate) preemption_runs: u64,
+    /// Seeds of CRM sync.
+    pub(crate) crm_seeds: u64,
 }
 
 /// A run that broke a promise.
@@ -49,6 +56,11 @@ pub(crate) struct Summary {
     pub(crate) exhaustive_runs: u64,
     pub(crate) triple_runs: u64,
     pub(crate) preemption_runs: u64,
+    pub(crate) crm_seeds: u64,
+    /// Writes of CRM sync where nothing fails and people take turns.
+    pub(crate) writes: u64,
+    /// The fewest that could have done the same.
+    pub(crate) least_writes: u64,
     pub(crate) repeated: u64,
     /// Tapes that were replayed first; they do not count as runs.
     pub(crate) regressions: usize,
@@ -59,8 +71,11 @@ pub(crate) struct Summary {
 }
 
 impl Totals {
-    pub(crate) fn add(&mut self, way: Way, report: &Report) {
+    pub(crate) fn add(&mut self, scenario: &str, way: Way, report: &Report) {
         self.report.merge(report);
+        if is_of(scenario, CRM) {
+            self.crm_seeds += report.seeds;
+        }
         match way {
             Way::Faults { depth, .. } => {
                 self.exhaustive_runs += report.runs;
@@ -74,9 +89,9 @@ impl Totals {
     }
 
     /// The totals for people.
-    pub(crate) fn lines(&self, elapsed: Duration) -> [String; 2] {
+    pub(crate) fn lines(&self, elapsed: Duration) -> Vec<String> {
         let report = &self.report;
-        [
+        let mut lines = vec![
             format!(
                 "{} runs in {:.1} s, {} a second: {} exhaustive, {} with preemptions, {} seeds, \
                  {} made twice",
@@ -94,7 +109,29 @@ impl Totals {
                 report.faults,
                 report.simulated_ms / YEAR_MS,
             ),
-        ]
+        ];
+        if self.crm_seeds > 0 {
+            lines.push(format!("{} seeds of CRM sync", self.crm_seeds));
+        }
+        let (writes, least) = (self.counted(WRITES), self.counted(LEAST_WRITES));
+        if let Some(hundredths) = (writes * 10_000).checked_div(least) {
+            lines.push(format!(
+                "{writes} writes where nothing failed, {least} were necessary: {}.{:04}",
+                hundredths / 10_000,
+                hundredths % 10_000
+            ));
+        }
+        lines
+    }
+
+    /// Writes are at most ten in a hundred more than what is necessary: people change a record again
+    /// before every system has heard of the last change.
+    pub(crate) fn writes_too_much(&self) -> bool {
+        self.counted(WRITES) * 100 > self.counted(LEAST_WRITES) * WRITES_PERCENT_MAX
+    }
+
+    fn counted(&self, name: &str) -> u64 {
+        self.report.counts.get(name).copied().unwrap_or_default()
     }
 
     pub(crate) fn summary(&self, elapsed: Duration) -> Summary {
@@ -112,6 +149,9 @@ impl Totals {
             exhaustive_runs: self.exhaustive_runs,
             triple_runs: self.triple_runs,
             preemption_runs: self.preemption_runs,
+            crm_seeds: self.crm_seeds,
+            writes: self.counted(WRITES),
+            least_writes: self.counted(LEAST_WRITES),
             repeated: report.repeated,
             regressions: 0,
             seconds: seconds(elapsed),
@@ -143,16 +183,19 @@ mod tests {
         let mut totals = Totals::default();
         for (depth, runs) in [(1, 100), (2, 200), (3, 400)] {
             let runs_max = u64::MAX;
-            totals.add(Way::Faults { depth, runs_max }, &report(runs, 0));
+            totals.add("pair", Way::Faults { depth, runs_max }, &report(runs, 0));
         }
         let (preemptions_max, runs_max) = (2, 800);
         let preemptions = Way::Preemptions {
             preemptions_max,
             runs_max,
         };
-        totals.add(preemptions, &report(800, 0));
+        totals.add("pair", preemptions, &report(800, 0));
         let (first, count) = (0, 1_600);
-        totals.add(Way::Seeds { first, count }, &report(1_600, 1_600));
+        totals.add("pair", Way::Seeds { first, count }, &report(600, 600));
+        let mut seeds = report(1_000, 1_000);
+        seeds.counts = [(WRITES, 101), (LEAST_WRITES, 100)].into();
+        totals.add("crm-2", Way::Seeds { first, count }, &seeds);
         totals
     }
 
@@ -164,17 +207,35 @@ mod tests {
         assert_eq!(totals.exhaustive_runs, 700);
         assert_eq!(totals.triple_runs, 400);
         assert_eq!(totals.preemption_runs, 800);
+        assert_eq!(totals.crm_seeds, 1_000);
     }
 
     #[test]
     fn the_lines_for_people_carry_the_numbers() {
-        let [runs, calls] = totals().lines(Duration::from_secs(2));
+        let lines = totals().lines(Duration::from_secs(2));
+        let [runs, calls, crm, writes] = &lines[..] else {
+            panic!("{lines:?}");
+        };
         assert_eq!(
             runs,
             "3100 runs in 2.0 s, 1550 a second: 700 exhaustive, 800 with preemptions, 1600 seeds, \
              31 made twice"
         );
         assert_eq!(calls, "31000 port calls, 6200 faults, 3100 simulated years");
+        assert_eq!(crm, "1000 seeds of CRM sync");
+        assert_eq!(
+            writes,
+            "101 writes where nothing failed, 100 were necessary: 1.0100"
+        );
+    }
+
+    #[test]
+    fn ten_writes_in_a_hundred_may_be_too_many() {
+        let mut totals = totals();
+        for (writes, is_too_much) in [(110, false), (111, true)] {
+            totals.report.counts.insert(WRITES, writes);
+            assert_eq!(totals.writes_too_much(), is_too_much);
+        }
     }
 
     #[test]
@@ -201,7 +262,8 @@ mod tests {
                 "tier": "t1", "runs": 3_100, "seeds": 1_600, "first_seed": 0,
                 "port_calls": 31_000, "faults": 6_200, "simulated_ms": 3_100 * YEAR_MS,
                 "violations": 1, "marks_missed": ["takeover"], "exhaustive_runs": 700,
-                "triple_runs": 400, "preemption_runs": 800, "repeated": 31, "regressions": 4,
+                "triple_runs": 400, "preemption_runs": 800, "crm_seeds": 1_000, "writes": 101,
+                "least_writes": 100, "repeated": 31, "regressions": 4,
                 "seconds": 1.5, "shortfalls": ["too few"],
                 "counterexamples": [{
                     "scenario": "pair", "invariant": "I-O2", "detail": "imported twice",

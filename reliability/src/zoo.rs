@@ -2,7 +2,9 @@
 
 use clap::Args;
 use omnisync_testkit::sim::Tape;
-use omnisync_testkit::zoo::{Hunted, PublishedRate, published_rate, specimens};
+use omnisync_testkit::zoo::crm::{self, SyncRate};
+use omnisync_testkit::zoo::orders::{PublishedRate, published_rate};
+use omnisync_testkit::zoo::{Hunted, Specimen, specimens};
 use serde::Serialize;
 
 use crate::Verdict;
@@ -13,12 +15,17 @@ use crate::terminal::Terminal;
 const HUNT_RUNS_MAX: u64 = 20_000;
 /// Seeds on which the published algorithm is tried.
 const PUBLISHED_SEEDS: u64 = 2_000;
+/// Seeds on which each way to sync is tried, for each kind of systems.
+const SYNC_SEEDS: u64 = 2_000;
 
 #[derive(Debug, Args)]
 pub(crate) struct ZooArguments {
     /// Print one JSON object on standard output, and everything else on standard error
     #[arg(long)]
     json: bool,
+    /// Hunt only those whose name contains this, and leave the rates out
+    #[arg(long, value_name = "TEXT")]
+    only: Option<String>,
 }
 
 /// What became of one specimen.
@@ -43,31 +50,57 @@ struct Published {
     by_invariant: std::collections::BTreeMap<&'static str, u64>,
 }
 
+/// How often a way to keep CRMs the same fails among systems of one kind.
+#[derive(Debug, Serialize)]
+struct Sync {
+    algorithm: &'static str,
+    what: &'static str,
+    normalisers: &'static str,
+    ships: bool,
+    seeds: u64,
+    failing: u64,
+    never_quiet: u64,
+    diverged: u64,
+    overwritten: u64,
+}
+
 /// The one object that `zoo --json` prints.
 #[derive(Debug, Serialize)]
 struct Zoo {
     mutants: usize,
     caught: usize,
     survivors: Vec<String>,
-    published: Published,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published: Option<Published>,
+    sync: Vec<Sync>,
     table: Vec<Row>,
 }
 
 pub(crate) fn run(arguments: &ZooArguments) -> Result<Verdict, Error> {
     let terminal = Terminal::new(arguments.json);
     let mut table = Vec::new();
-    for specimen in specimens() {
+    let only = arguments.only.as_deref();
+    let is_meant = |specimen: &Specimen| only.is_none_or(|only| specimen.name().contains(only));
+    for specimen in specimens().into_iter().filter(is_meant) {
         let hunted = specimen.hunt(HUNT_RUNS_MAX);
         let row = Row::new(specimen.name(), specimen.what(), hunted);
         terminal.line(row.line())?;
         table.push(row);
     }
-    let zoo = Zoo::new(table, published_rate(PUBLISHED_SEEDS));
+    let mut zoo = Zoo::new(table);
+    if only.is_none() {
+        zoo.published = Some(Published::new(published_rate(PUBLISHED_SEEDS)));
+        for rate in crm::rates(SYNC_SEEDS) {
+            let rate = Sync::new(&rate);
+            terminal.line(rate.line())?;
+            zoo.sync.push(rate);
+        }
+    }
     for line in zoo.lines() {
         terminal.line(line)?;
     }
     terminal.result(&zoo)?;
-    Ok(zoo.verdict())
+    Ok(zoo.verdict(only.is_none()))
 }
 
 impl Row {
@@ -101,11 +134,20 @@ impl Row {
             (Some(invariant), Some(explorer)) => format!("{invariant} in run {runs} of {explorer}"),
             _ => format!("SURVIVED {runs} runs"),
         };
-        format!("{mutant:<28} {fate:<36} {what}")
+        format!("{mutant:<32} {fate:<36} {what}")
     }
 }
 
 impl Published {
+    fn new(rate: PublishedRate) -> Self {
+        Self {
+            seeds: rate.seeds,
+            failing: rate.failing,
+            rate: share(rate.failing, rate.seeds),
+            by_invariant: rate.by_invariant,
+        }
+    }
+
     fn line(&self) -> String {
         let Self {
             seeds,
@@ -125,37 +167,77 @@ impl Published {
     }
 }
 
+impl Sync {
+    const fn new(rate: &SyncRate) -> Self {
+        Self {
+            algorithm: rate.algorithm,
+            what: rate.what,
+            normalisers: rate.normalisers,
+            ships: rate.ships,
+            seeds: rate.seeds,
+            failing: rate.failing,
+            never_quiet: rate.never_quiet,
+            diverged: rate.diverged,
+            overwritten: rate.overwritten,
+        }
+    }
+
+    fn line(&self) -> String {
+        let Self {
+            algorithm,
+            normalisers,
+            seeds,
+            never_quiet,
+            diverged,
+            overwritten,
+            ..
+        } = self;
+        format!(
+            "{algorithm:<28} {normalisers:<16} of {seeds} seeds: never quiet {never_quiet}, \
+             diverged {diverged}, overwritten silently {overwritten}"
+        )
+    }
+}
+
 impl Zoo {
-    fn new(table: Vec<Row>, published: PublishedRate) -> Self {
+    fn new(table: Vec<Row>) -> Self {
         let survived = table.iter().filter(|row| row.invariant.is_none());
         let survivors: Vec<String> = survived.map(|row| row.mutant.clone()).collect();
         Self {
             mutants: table.len(),
             caught: table.len() - survivors.len(),
             survivors,
-            published: Published {
-                seeds: published.seeds,
-                failing: published.failing,
-                rate: rate(published.failing, published.seeds),
-                by_invariant: published.by_invariant,
-            },
+            published: None,
+            sync: Vec::new(),
             table,
         }
     }
 
     fn lines(&self) -> Vec<String> {
         let caught = format!("{} of {} mutants caught", self.caught, self.mutants);
-        vec![self.published.line(), caught]
+        let published = self.published.iter().map(Published::line);
+        published.chain([caught]).collect()
     }
 
-    /// A zoo without animals proves nothing, and the published algorithm is one of them.
-    fn verdict(&self) -> Verdict {
+    /// A zoo without animals proves nothing. The published algorithm is one of them, and so is each
+    /// way to sync but the one that ships.
+    fn verdict(&self, with_rates: bool) -> Verdict {
         let all_caught = self.mutants > 0 && self.survivors.is_empty();
-        Verdict::kept_if(all_caught && self.published.failing > 0)
+        let published_fails = self.published.as_ref().is_some_and(|one| one.failing > 0);
+        let fails = |algorithm| {
+            let mut rows = self.sync.iter();
+            rows.any(|row| row.algorithm == algorithm && row.failing > 0)
+        };
+        let as_known = self
+            .sync
+            .iter()
+            .all(|row| fails(row.algorithm) != row.ships);
+        let rates = published_fails && !self.sync.is_empty() && as_known;
+        Verdict::kept_if(all_caught && (rates || !with_rates))
     }
 }
 
-fn rate(part: u64, whole: u64) -> f64 {
+fn share(part: u64, whole: u64) -> f64 {
     let number = |count| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     number(part) / number(whole)
 }
@@ -188,13 +270,31 @@ mod tests {
         Row::new("sly", "hides well", hunted)
     }
 
+    fn sync(ships: bool, failing: u64) -> Sync {
+        Sync {
+            algorithm: if ships { "ledger" } else { "blind" },
+            what: "copies",
+            normalisers: "identity",
+            ships,
+            seeds: 8,
+            failing,
+            never_quiet: 0,
+            diverged: failing,
+            overwritten: 0,
+        }
+    }
+
     fn zoo(table: Vec<Row>) -> Zoo {
         let published = PublishedRate {
             seeds: 8,
             failing: 2,
             by_invariant: [("I-O1", 2)].into(),
         };
-        Zoo::new(table, published)
+        Zoo {
+            published: Some(Published::new(published)),
+            sync: vec![sync(false, 3), sync(true, 0)],
+            ..Zoo::new(table)
+        }
     }
 
     #[test]
@@ -223,6 +323,18 @@ mod tests {
                 "published": {
                     "seeds": 8, "failing": 2, "rate": 0.25, "by_invariant": { "I-O1": 2 },
                 },
+                "sync": [
+                    {
+                        "algorithm": "blind", "what": "copies", "normalisers": "identity",
+                        "ships": false, "seeds": 8, "failing": 3, "never_quiet": 0,
+                        "diverged": 3, "overwritten": 0,
+                    },
+                    {
+                        "algorithm": "ledger", "what": "copies", "normalisers": "identity",
+                        "ships": true, "seeds": 8, "failing": 0, "never_quiet": 0,
+                        "diverged": 0, "overwritten": 0,
+                    },
+                ],
                 "table": [
                     {
                         "mutant": "fresh-id", "what": "a new id each time", "invariant": "I-O2",
@@ -239,9 +351,12 @@ mod tests {
 
     #[test]
     fn a_survivor_fails_the_hunt_and_so_does_an_empty_zoo() {
-        assert_eq!(zoo(vec![caught()]).verdict(), Verdict::Kept);
-        assert_eq!(zoo(vec![caught(), survived()]).verdict(), Verdict::Broken);
-        assert_eq!(zoo(Vec::new()).verdict(), Verdict::Broken);
+        assert_eq!(zoo(vec![caught()]).verdict(true), Verdict::Kept);
+        assert_eq!(
+            zoo(vec![caught(), survived()]).verdict(true),
+            Verdict::Broken
+        );
+        assert_eq!(zoo(Vec::new()).verdict(true), Verdict::Broken);
     }
 
     #[test]
@@ -250,9 +365,30 @@ mod tests {
             seeds: 8,
             ..PublishedRate::default()
         };
-        assert_eq!(
-            Zoo::new(vec![caught()], published).verdict(),
-            Verdict::Broken
+        let tame = Zoo {
+            published: Some(Published::new(published)),
+            ..zoo(vec![caught()])
+        };
+        assert_eq!(tame.verdict(true), Verdict::Broken);
+        assert_eq!(Zoo::new(vec![caught()]).verdict(true), Verdict::Broken);
+        assert_eq!(Zoo::new(vec![caught()]).verdict(false), Verdict::Kept);
+    }
+
+    #[test]
+    fn every_way_to_sync_has_to_fail_but_the_one_that_ships() {
+        let with = |sync| Zoo {
+            sync,
+            ..zoo(vec![caught()])
+        };
+        let tame = with(vec![sync(false, 0), sync(true, 0)]);
+        assert_eq!(tame.verdict(true), Verdict::Broken);
+        let broken = with(vec![sync(false, 3), sync(true, 1)]);
+        assert_eq!(broken.verdict(true), Verdict::Broken);
+        assert_eq!(with(Vec::new()).verdict(true), Verdict::Broken);
+        let line = sync(false, 3).line();
+        assert!(
+            line.contains("of 8 seeds: never quiet 0, diverged 3"),
+            "{line}"
         );
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 use crate::command::{Cargo, Stopwatch};
 use crate::error::Error;
 use crate::workspace::Workspace;
-use crate::{examples, features, instructions, purity, simulation, tidy};
+use crate::{conformance, examples, features, instructions, purity, simulation, tidy};
 
 /// Names the folder with the reference samples.
 const SAMPLES: &str = "OMNISYNC_SAMPLES";
 
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step {
         name: "format",
         run: format,
@@ -31,6 +31,10 @@ const STEPS: [Step; 12] = [
     Step {
         name: "tests",
         run: tests,
+    },
+    Step {
+        name: "conformance",
+        run: |workspace| passed(conformance::run(workspace)),
     },
     Step {
         name: "simulation",
@@ -143,7 +147,7 @@ fn documentation(workspace: &Workspace) -> Result<Outcome, Error> {
 }
 
 fn tests(workspace: &Workspace) -> Result<Outcome, Error> {
-    passed(Cargo::new(["test", "--workspace"]).run(&workspace.root))
+    passed(Cargo::new(["test", "--workspace", "--all-features"]).run(&workspace.root))
 }
 
 /// Runs the ignored tests on reference samples, which have `samples` in their name or path.
@@ -173,6 +177,7 @@ fn samples(workspace: &Workspace) -> Result<Outcome, Error> {
     let test = [
         "test",
         "--workspace",
+        "--all-features",
         "--tests",
         "--",
         "--ignored",

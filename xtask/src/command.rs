@@ -33,6 +33,16 @@ impl Cargo {
         }
     }
 
+    /// The command with more arguments.
+    pub(crate) fn with<I>(mut self, arguments: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.arguments.extend(arguments.into_iter().map(Into::into));
+        self
+    }
+
     pub(crate) fn environment(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
         self.environment.push((name, value.into()));
         self

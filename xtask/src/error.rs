@@ -17,6 +17,21 @@ pub(crate) enum Error {
     #[error("the output of `cargo metadata` could not be understood")]
     Metadata { source: serde_json::Error },
 
+    #[error("{what} could not be understood")]
+    NotUnderstood {
+        what: String,
+        source: serde_json::Error,
+    },
+
+    #[error("the workspace has no package {package}")]
+    NoPackage { package: String },
+
+    #[error("no integration tests of {package} were built")]
+    NoProgram { package: String },
+
+    #[error("nothing is proven: {what}")]
+    Unproven { what: String },
+
     #[error("{} could not be read", path.display())]
     Read { path: PathBuf, source: io::Error },
 

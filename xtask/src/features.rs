@@ -18,8 +18,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     Ok(())
 }
 
-/// The feature sets of one crate. Tests are linted with none and all features only: their
-/// dependencies can hide what the library itself is missing, and they cost the most.
+/// The feature sets of one crate. Tests are linted with no features only: their dependencies can hide
+/// what the library itself is missing, they cost the most, and the step before has linted them with
+/// all.
 fn commands(package: &Package) -> Vec<Cargo> {
     let product = if package.has_library() {
         "--lib"
@@ -40,7 +41,7 @@ fn commands(package: &Package) -> Vec<Cargo> {
         ));
     }
     commands.push(clippy(&["--no-default-features"], "--all-targets"));
-    commands.push(clippy(&["--all-features"], "--all-targets"));
+    commands.push(clippy(&["--all-features"], product));
     commands
 }
 
@@ -74,7 +75,7 @@ mod tests {
                 "--no-default-features --features a --lib",
                 "--no-default-features --features default --lib",
                 "--no-default-features --all-targets",
-                "--all-features --all-targets",
+                "--all-features --lib",
             ],
         );
     }
@@ -88,7 +89,7 @@ mod tests {
                 "--no-default-features --features a --bins",
                 "--no-default-features --features default --bins",
                 "--no-default-features --all-targets",
-                "--all-features --all-targets",
+                "--all-features --bins",
             ],
         );
     }

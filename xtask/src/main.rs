@@ -17,9 +17,11 @@ use crate::workspace::Workspace;
 mod bench;
 mod ci;
 mod command;
+mod conformance;
 mod error;
 mod examples;
 mod features;
+mod footprint;
 mod instructions;
 mod purity;
 mod simulation;
@@ -41,8 +43,15 @@ enum Task {
         #[arg(long)]
         keep_going: bool,
     },
+    /// Run the adapters against software that others wrote
+    Conformance,
     /// Lint every crate with none, each and all of its features
     Features,
+    /// Measure what each feature of a package adds to a build, cold; as a table for its README
+    Footprint {
+        /// Name of the package
+        package: String,
+    },
     /// Run the examples as their manifests say
     Examples,
     /// Check what the core and the adapters depend on
@@ -88,7 +97,9 @@ fn run(task: &Task) -> Result<(), Error> {
     let workspace = Workspace::load()?;
     match task {
         Task::Ci { keep_going } => ci::run(&workspace, *keep_going),
+        Task::Conformance => conformance::run(&workspace),
         Task::Features => features::run(&workspace),
+        Task::Footprint { package } => footprint::run(&workspace, package),
         Task::Examples => examples::run(&workspace),
         Task::Purity => purity::run(&workspace),
         Task::Sim(Passed { arguments }) => simulation::pass("sim", arguments, &workspace),

@@ -12,8 +12,14 @@ const CORE: &str = "omnisync-core";
 /// The embedded adapters work without a network, whatever features are on.
 const OFFLINE: &[&str] = &["omnisync-adapters-local"];
 
-/// The feature that adds a transport to a crate, by convention.
-const TRANSPORT: &str = "reqwest";
+/// The features that add a transport to a crate, by convention.
+const TRANSPORTS: &[&str] = &["reqwest", "tokio-rustls"];
+
+/// Features whose official client opens its connections itself.
+const SELF_CONNECTED: &[&str] = &["cosmos"];
+
+/// TLS other than rustls with ring: C code that is built, or that has to be there already.
+const FOREIGN_TLS: &[&str] = &["aws-lc-sys", "native-tls", "openssl", "openssl-sys"];
 
 /// Crates that open connections.
 const NETWORK: &[&str] = &[
@@ -21,7 +27,6 @@ const NETWORK: &[&str] = &[
     "azure_identity",
     "curl",
     "h2",
-    "hyper",
     "hyper-util",
     "isahc",
     "mio",
@@ -29,7 +34,6 @@ const NETWORK: &[&str] = &[
     "openssl",
     "quinn",
     "reqwest",
-    "ring",
     "rustls",
     "socket2",
     "tonic",
@@ -37,7 +41,8 @@ const NETWORK: &[&str] = &[
     "ureq",
 ];
 
-/// Runtimes, sources of randomness and C builds, which the core refuses on top of [`NETWORK`].
+/// Runtimes, sources of randomness and C builds, among them cryptography that opens no connection:
+/// the core refuses them on top of [`NETWORK`].
 const EFFECTS: &[&str] = &[
     "async-io",
     "async-std",
@@ -45,9 +50,11 @@ const EFFECTS: &[&str] = &[
     "cc",
     "cmake",
     "fastrand",
+    "hyper",
     "iana-time-zone",
     "object_store",
     "rand",
+    "ring",
     "rusqlite",
     "smol",
     "tempfile",
@@ -70,44 +77,34 @@ struct Resolved<'a> {
 
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
     for package in &workspace.packages {
-        if package.name == CORE {
-            refuse(
-                workspace,
-                package,
-                &["--all-features", "--edges=normal,build"],
-                impure,
-            )?;
-        } else if OFFLINE.contains(&package.name.as_str()) {
-            refuse(
-                workspace,
-                package,
-                &["--all-features", "--edges=normal"],
-                networked,
-            )?;
-        } else if package.features.contains_key(TRANSPORT) {
+        let name = package.name.as_str();
+        let selected = ["--package", name];
+        if name == CORE {
+            let everything = ["--all-features", "--edges=normal,build"];
+            refuse(workspace, name, &[selected.as_slice(), &everything], impure)?;
+        } else if OFFLINE.contains(&name) {
+            let everything = ["--all-features", "--edges=normal"];
+            let selection = [selected.as_slice(), &everything];
+            refuse(workspace, name, &selection, networked)?;
+        } else if has_transport(package) {
             let features = format!("--features={}", without_transport(package).join(","));
-            let selection = ["--no-default-features", &features, "--edges=normal"];
-            refuse(workspace, package, &selection, networked)?;
+            let offline = ["--no-default-features", &features, "--edges=normal"];
+            refuse(workspace, name, &[selected.as_slice(), &offline], networked)?;
         }
     }
-    Ok(())
+    let everything = ["--workspace", "--all-features", "--target=all"];
+    refuse(workspace, "the workspace", &[&everything], foreign_tls)
 }
 
-/// Fails when the tree of a package holds something that `objection` objects to.
+/// Fails when the tree that `selection` selects holds something that `objection` objects to.
 fn refuse(
     workspace: &Workspace,
-    package: &Package,
-    selection: &[&str],
+    subject: &str,
+    selection: &[&[&str]],
     objection: fn(&Resolved<'_>) -> Option<String>,
 ) -> Result<(), Error> {
-    let head = [
-        "tree",
-        "--package",
-        &package.name,
-        "--prefix=none",
-        "--format={p}|{f}",
-    ];
-    let command = Cargo::new(head.iter().chain(selection).copied());
+    let head = ["tree", "--prefix=none", "--format={p}|{f}"];
+    let command = Cargo::new(head.iter().chain(selection.concat().iter()).copied());
     println!("$ {command}");
     let output = command.output(&workspace.root)?;
     let tree: Vec<Resolved<'_>> = output.lines().filter_map(Resolved::parse).collect();
@@ -120,7 +117,7 @@ fn refuse(
     } else {
         let dependencies = objections.into_iter().collect();
         Err(Error::Impure {
-            package: package.name.clone(),
+            package: subject.to_owned(),
             dependencies,
         })
     }
@@ -152,6 +149,18 @@ fn networked(resolved: &Resolved<'_>) -> Option<String> {
         .then(|| resolved.name.to_owned())
 }
 
+/// What nothing here builds upon.
+fn foreign_tls(resolved: &Resolved<'_>) -> Option<String> {
+    FOREIGN_TLS
+        .contains(&resolved.name)
+        .then(|| resolved.name.to_owned())
+}
+
+fn has_transport(package: &Package) -> bool {
+    let has = |transport: &&str| package.features.contains_key(*transport);
+    TRANSPORTS.iter().any(has)
+}
+
 /// The features of a package that do not turn its transport on.
 fn without_transport(package: &Package) -> Vec<&str> {
     let reaches_transport = |feature: &str| {
@@ -161,7 +170,8 @@ fn without_transport(package: &Package) -> Vec<&str> {
             // A `name/feature` or `name?/feature` entry, or the optional dependency itself.
             let name = feature.strip_prefix("dep:").unwrap_or(feature);
             let name = name.split(['/', '?']).next().unwrap_or(name);
-            if name == TRANSPORT && !feature.contains('?') {
+            let connects = TRANSPORTS.contains(&name) || SELF_CONNECTED.contains(&name);
+            if connects && !feature.contains('?') {
                 return true;
             }
             if seen.insert(feature) {
@@ -232,17 +242,27 @@ mod tests {
     fn an_adapter_without_transport_refuses_the_network_only() {
         check(networked, "tokio v1.54.0|rt,time", None);
         check(networked, "libsqlite3-sys v0.36.0|bundled", None);
-        check(networked, "hyper v1.8.0|", Some("hyper"));
+        check(networked, "hyper v1.8.0|", None);
+        check(networked, "hyper-util v0.1.20|", Some("hyper-util"));
+    }
+
+    #[test]
+    fn nothing_builds_upon_another_tls() {
+        check(foreign_tls, "ring v0.17.14|default", None);
+        check(foreign_tls, "openssl-sys v0.9.1|", Some("openssl-sys"));
+        check(foreign_tls, "aws-lc-sys v0.30.0|", Some("aws-lc-sys"));
     }
 
     #[test]
     fn features_that_lead_to_the_transport_are_left_out() {
         let adapter = package(json!({ "features": {
             "blob": ["dep:object_store", "reqwest?/stream"],
+            "cosmos": ["dep:client"],
             "default": ["online"],
             "online": ["blob", "reqwest"],
             "raw": ["reqwest/json"],
             "reqwest": ["dep:reqwest"],
+            "tokio-rustls": ["dep:tokio-rustls"],
         } }));
 
         assert_eq!(without_transport(&adapter), ["blob"]);

@@ -13,32 +13,32 @@ use omnisync_core::order::{ORDERS, StateName};
 use omnisync_core::policy::BatchPolicy;
 use omnisync_core::port::{Collection, Query, StateStore, StateStoreExt as _};
 
+use crate::PlaceArgs;
+#[cfg(feature = "azure")]
+use crate::configured::HostSettings;
 use crate::error::HostError;
 use crate::workspace::Workspace;
 
 /// Problems of a package that are printed.
 const PROBLEMS_SHOWN: usize = 50;
 
-pub(crate) async fn status(work: &Path) -> Result<ExitCode, HostError> {
-    let workspace = Workspace::existing(work)?;
-    let store = SqliteConfig::new(workspace.state()).open()?;
+pub(crate) async fn status(place: &PlaceArgs) -> Result<ExitCode, HostError> {
+    let store = state(place)?;
     let mut lines = vec!["orders".to_owned()];
     for state in StateName::ALL {
-        lines.extend(count(&store, ORDERS, state.as_str()).await?);
+        lines.extend(count(&*store, ORDERS, state.as_str()).await?);
     }
     lines.push("batches".to_owned());
     for state in BatchState::ALL {
-        lines.extend(count(&store, BATCHES, state.as_str()).await?);
+        lines.extend(count(&*store, BATCHES, state.as_str()).await?);
     }
     print(&text_of(&lines))?;
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn explain(order: &str, work: &Path) -> Result<ExitCode, HostError> {
-    let workspace = Workspace::existing(work)?;
-    let store = Arc::new(SqliteConfig::new(workspace.state()).open()?);
+pub(crate) async fn explain(order: &str, place: &PlaceArgs) -> Result<ExitCode, HostError> {
     let id = OrderId::new(order)?;
-    let explanation = Explain::new(store, BatchPolicy::default())
+    let explanation = Explain::new(state(place)?, BatchPolicy::default())
         .order(&id)
         .await?;
     let explanation = explanation.ok_or_else(|| HostError::UnknownOrder(order.to_owned()))?;
@@ -60,6 +60,16 @@ pub(crate) fn verify(package: &Path) -> Result<ExitCode, HostError> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// The state in the work folder, or where a file of settings says.
+fn state(place: &PlaceArgs) -> Result<Arc<dyn StateStore>, HostError> {
+    #[cfg(feature = "azure")]
+    if let Some(path) = &place.config {
+        return HostSettings::read(path)?.open_state();
+    }
+    let workspace = Workspace::existing(&place.work)?;
+    Ok(Arc::new(SqliteConfig::new(workspace.state()).open()?))
 }
 
 fn describe(report: &PackageReport) -> String {

@@ -2,13 +2,20 @@
 //! of `omnisync-core` with the embedded adapters and, in place of a real Finance & Operations
 //! environment, the testkit's ERP.
 
+#[cfg(feature = "azure")]
+mod configured;
+mod embedded;
 mod erp;
 mod error;
 mod host;
 mod inspect;
+mod pace;
 mod report;
 mod run;
 mod serve;
+mod settings;
+#[cfg(feature = "azure")]
+mod worker;
 mod workspace;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -20,6 +27,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use omnisync_core::dixf::Layout;
 use omnisync_core::order::TotalMode;
 
+#[cfg(feature = "azure")]
+use configured::HostSettings;
 use error::HostError;
 
 /// CloudEvents in, data packages out, every order settled.
@@ -36,17 +45,15 @@ enum Command {
     Run(RunArgs),
     /// Shows how many orders and batches are in which state.
     Status {
-        /// Work folder.
-        #[arg(long, default_value = "work")]
-        work: PathBuf,
+        #[command(flatten)]
+        place: PlaceArgs,
     },
     /// Tells what happened to an order and what it waits for.
     Explain {
         /// Number of the order.
         order: String,
-        /// Work folder.
-        #[arg(long, default_value = "work")]
-        work: PathBuf,
+        #[command(flatten)]
+        place: PlaceArgs,
     },
     /// Checks a package and shows what it holds.
     Verify {
@@ -55,6 +62,25 @@ enum Command {
     },
     /// Takes events from a webhook and delivers in the background.
     Serve(ServeArgs),
+    /// Creates the database and containers that a file of settings names.
+    #[cfg(feature = "azure")]
+    Provision {
+        /// TOML file that describes the host.
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+}
+
+/// Where orders are kept.
+#[derive(Debug, Args)]
+struct PlaceArgs {
+    /// Work folder.
+    #[arg(long, default_value = "work", value_name = "DIR")]
+    work: PathBuf,
+    /// TOML file that describes the host.
+    #[cfg(feature = "azure")]
+    #[arg(long, value_name = "FILE", conflicts_with = "work")]
+    config: Option<PathBuf>,
 }
 
 impl Command {
@@ -104,6 +130,15 @@ struct RunArgs {
     fail_rate: f64,
     #[command(flatten)]
     erp: ErpArgs,
+    /// TOML file that describes the whole host: where events come from, where state and packages
+    /// are kept, what takes them. Any number of processes share it.
+    #[cfg(feature = "azure")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["orders", "work", "layout", "generate", "totals", "max_orders", "fail_rate", "erp", "erp_config"]
+    )]
+    config: Option<PathBuf>,
     /// Prints the result as one JSON object on standard output.
     #[arg(long)]
     json: bool,
@@ -135,12 +170,29 @@ struct ServeArgs {
     /// Requests that are handled at the same time; more are told to come again later.
     #[arg(long, default_value_t = 256, value_name = "N", value_parser = parse_positive)]
     max_requests: usize,
-    /// Origin whose handshake gets consent, `*` for any. Who delivers has to be authenticated in
-    /// front of this server.
+    /// Origin whose handshake gets consent, `*` for any.
     #[arg(long, default_value = "*", value_name = "ORIGIN")]
     allow_origin: String,
+    /// Variable of the environment with a secret that deliveries have to know: in the parameter
+    /// `code` of the URL, or in the header `x-omnisync-secret`. Given twice while one secret
+    /// replaces the other. Without it, this server listens to its own machine alone.
+    #[arg(long, value_name = "NAME")]
+    secret_env: Vec<String>,
+    /// Takes deliveries from whoever reaches the server, from other machines too: something in
+    /// front of it knows who that is.
+    #[arg(long, conflicts_with = "secret_env")]
+    open: bool,
     #[command(flatten)]
     erp: ErpArgs,
+    /// TOML file that describes the whole host, its queue included. Any number of processes share
+    /// it.
+    #[cfg(feature = "azure")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["work", "layout", "totals", "window", "window_offset", "max_age", "erp", "erp_config"]
+    )]
+    config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -252,9 +304,14 @@ fn main() -> ExitCode {
 async fn dispatch(command: Command) -> Result<ExitCode, HostError> {
     match command {
         Command::Run(args) => run::run(args).await,
-        Command::Status { work } => inspect::status(&work).await,
-        Command::Explain { order, work } => inspect::explain(&order, &work).await,
+        Command::Status { place } => inspect::status(&place).await,
+        Command::Explain { order, place } => inspect::explain(&order, &place).await,
         Command::Verify { package } => inspect::verify(&package),
         Command::Serve(args) => serve::serve(args).await,
+        #[cfg(feature = "azure")]
+        Command::Provision { config } => {
+            HostSettings::read(&config)?.provision().await?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }

@@ -1,11 +1,15 @@
 use std::collections::BTreeMap;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 use omnisync_core::flow::{
     BatchOutcome, BatchStep, DeliverOutcome, Delivered, Dropped, IngestOutcome,
 };
 use omnisync_core::order::StateName;
 use serde::Serialize;
+
+use crate::error::HostError;
 
 /// What a run did, and what the folder holds.
 #[derive(Debug, Default, Serialize)]
@@ -105,8 +109,30 @@ impl RunReport {
             == 0
     }
 
+    /// Prints it for people, or for a program.
+    pub(crate) fn print(&self, json: bool, packages_place: &str) -> Result<(), HostError> {
+        let mut out = io::stdout().lock();
+        let printed = if json {
+            serde_json::to_writer(&mut out, self)
+                .map_err(io::Error::from)
+                .and_then(|()| writeln!(out))
+        } else {
+            out.write_all(self.table(packages_place).as_bytes())
+        };
+        printed.map_err(HostError::failed("print the result"))
+    }
+
+    /// 0 when nothing is pending.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        if self.pending == 0 {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(3)
+        }
+    }
+
     /// The table for people.
-    pub(crate) fn table(&self, packages_folder: &str) -> String {
+    fn table(&self, packages_place: &str) -> String {
         let mut lines = Vec::new();
         let mut row = |name: &str, count: usize| lines.push(format!("  {name:<28}{count:>10}"));
         row("accepted", self.accepted);
@@ -143,7 +169,7 @@ impl RunReport {
         }
         row("pending", self.pending);
         let files = self.package_files.len();
-        lines.push(format!("  {files} package files in {packages_folder}"));
+        lines.push(format!("  {files} package files in {packages_place}"));
         if self.changed_nothing() {
             lines.push("  Nothing changed: everything was here already.".to_owned());
         }

@@ -1,6 +1,6 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,24 +9,22 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use omnisync_adapters_local::NdjsonConfig;
 use omnisync_core::flow::{BatchStep, DeliverPolicy, Delivered, IngestPolicy};
-use omnisync_core::order::{ORDERS, StateName};
 use omnisync_core::policy::{BatchPolicy, RetryPolicy};
-use omnisync_core::port::{BlobStage, EventSource, Query, StateStore, StateStoreExt as _};
+use omnisync_core::port::EventSource;
 use omnisync_testkit::generate::OrderGenerator;
 
 use crate::RunArgs;
+use crate::embedded::{self, EmbeddedConfig};
 use crate::erp::ErpChoice;
 use crate::error::HostError;
-use crate::host::{Host, HostConfig, ingest_policy};
+use crate::host::{Host, ingest_policy};
 use crate::report::RunReport;
+#[cfg(feature = "azure")]
+use crate::worker;
 use crate::workspace::Workspace;
 
 /// Seed of the generated orders: the same every time, so that a second run finds them known.
 const GENERATOR_SEED: u64 = 20_260_314;
-/// What the names of packages begin with.
-const PACKAGE_PREFIX: &str = "oms_";
-/// Packages that are listed at once.
-const LIST_PACKAGES: usize = 1_000;
 /// Lines that are taken in with one write.
 const RECEIVE_LINES: usize = 1_000;
 /// Time between two questions for an import's status: the ERP is in this process.
@@ -39,12 +37,16 @@ const WAIT_TOLD: TimeDelta = TimeDelta::seconds(1);
 const RETRY_CAP_MS: u64 = 5_000;
 
 pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, HostError> {
+    #[cfg(feature = "azure")]
+    if let Some(path) = &args.config {
+        return worker::run(path, args.json).await;
+    }
     let workspace = Workspace::create(&args.work)?;
     let _occupancy = workspace.occupy()?;
     workspace.pin_layout(args.layout.into())?;
-    let host = Host::open(
+    let host = embedded::open(
         &workspace,
-        HostConfig {
+        EmbeddedConfig {
             layout: args.layout.into(),
             ingest: IngestPolicy {
                 receive_max: RECEIVE_LINES,
@@ -81,26 +83,10 @@ pub(crate) async fn run(args: RunArgs) -> Result<ExitCode, HostError> {
     drain(&host, &progress, &mut report).await?;
     progress.finish_and_clear();
 
-    report.pending = pending(&*host.store).await?;
-    report.package_files = package_files(&*host.stage, &workspace.packages()).await?;
-    let mut out = io::stdout().lock();
-    let printed = if args.json {
-        serde_json::to_writer(&mut out, &report)
-            .map_err(io::Error::from)
-            .and_then(|()| writeln!(out))
-    } else {
-        out.write_all(
-            report
-                .table(&workspace.packages().display().to_string())
-                .as_bytes(),
-        )
-    };
-    printed.map_err(HostError::failed("print the result"))?;
-    Ok(if report.pending == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::from(3)
-    })
+    report.pending = host.pending().await?;
+    report.package_files = host.package_files(&workspace.packages()).await?;
+    report.print(args.json, &workspace.packages().display().to_string())?;
+    Ok(report.exit_code())
 }
 
 /// Takes everything in that the source has.
@@ -228,29 +214,4 @@ fn progress() -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
-}
-
-/// Orders that are neither settled nor set aside.
-async fn pending(store: &dyn StateStore) -> Result<usize, HostError> {
-    let mut pending = 0;
-    for state in [StateName::Pending, StateName::Claimed] {
-        let query = Query::all(ORDERS).in_state(state.as_str()).without_bodies();
-        pending += store.query_all(query, usize::MAX).await?.len();
-    }
-    Ok(pending)
-}
-
-async fn package_files(stage: &dyn BlobStage, folder: &Path) -> Result<Vec<PathBuf>, HostError> {
-    let mut files = Vec::new();
-    let mut after = None;
-    loop {
-        let page = stage
-            .list(PACKAGE_PREFIX, after.as_ref(), LIST_PACKAGES)
-            .await?;
-        files.extend(page.iter().map(|name| folder.join(name.as_str())));
-        after = page.last().cloned();
-        if page.len() < LIST_PACKAGES {
-            return Ok(files);
-        }
-    }
 }

@@ -221,7 +221,9 @@ impl BatchRecord {
         document.parse()
     }
 
-    /// Renders the write that stores this record.
+    /// Renders the write that stores this record. The store is told no end of it: only the record
+    /// leads to the package and the member lists, so that retention has to find it, and removes it
+    /// last.
     ///
     /// # Errors
     /// `Invalid` when the record cannot be rendered.
@@ -237,7 +239,7 @@ impl BatchRecord {
             action: Action::Put(Content {
                 state: self.state.as_str().to_owned(),
                 due_at,
-                expires_at: self.expires_at,
+                expires_at: None,
                 body: crate::port::body_of(self)?,
             }),
         })

@@ -2,7 +2,8 @@
 
 /// The header value of an attribute. A blank, `"`, `%` and everything outside U+0021 to U+007E
 /// is percent-encoded.
-pub(super) fn encode(text: &str) -> String {
+#[must_use]
+pub fn encode(text: &str) -> String {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {

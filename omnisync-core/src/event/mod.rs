@@ -43,6 +43,7 @@ pub use attribute::ExtensionValue;
 pub use builder::EventBuilder;
 pub use envelope::{CloudEvent, EventData};
 pub use error::{EventError, Reason};
+pub use header::encode as encode_header_value;
 pub use http::{Decoded, HttpMessage, batch_to_http, decode_http, decode_http_with};
 pub use limits::EventLimits;
 pub use reader::{parse_batch, parse_batch_each, parse_batch_each_with};

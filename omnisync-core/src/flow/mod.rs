@@ -6,6 +6,7 @@
 
 mod batch;
 mod build;
+mod crm_sync;
 mod deliver;
 mod explain;
 mod guard;
@@ -19,6 +20,12 @@ mod worker;
 
 pub use batch::{BatchFlow, BatchOutcome, BatchStep, Dropped};
 pub use build::PackageSpec;
+pub use crm_sync::{
+    CRM_COLLECTIONS, CRM_KEYS, CRM_LINKS, CRM_RECORDS, CRM_STREAMS, CaughtUp, CrmDesk, CrmItem,
+    CrmSync, CrmSyncOutcome, CrmSystem, CrmWork, DeskError, EchoRule, Hear, HearOutcome, Heard,
+    HintDecoder, Landscape, LandscapeError, LinkState, Listen, ListenOutcome, RecordExplanation,
+    Undecodable,
+};
 pub use deliver::{Deliver, DeliverOutcome, DeliverPolicy, Delivered, SettledOrder};
 pub use explain::{Explain, Explanation, Waiting};
 pub use guard::{BREAKERS, BreakerRecord, BreakerState, Guard, GuardPolicy, GuardedErp, Permit};
@@ -29,3 +36,10 @@ pub use retention::{Retention, RetentionOutcome};
 pub use settle::{ExpectedRecords, Fates, OrderVerdict, Reading, UnmatchedRecord};
 pub use sweep::{Sweep, SweepOutcome};
 pub use worker::Worker;
+
+use crate::batch::{BATCHES, SEGMENTS};
+use crate::order::ORDERS;
+use crate::port::Collection;
+
+/// Every collection that the flows of orders keep documents in, for stores that have to be set up beforehand.
+pub const COLLECTIONS: [Collection; 5] = [ORDERS, BATCHES, SEGMENTS, project::PROJECTS, BREAKERS];

@@ -12,7 +12,7 @@ use crate::port::{
 };
 
 /// Where the slots are stored.
-const PROJECTS: Collection = Collection::new("projects");
+pub(super) const PROJECTS: Collection = Collection::new("projects");
 
 /// A data project, and where its slot is stored.
 #[derive(Debug, Clone)]

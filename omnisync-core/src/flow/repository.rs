@@ -18,6 +18,14 @@ use crate::port::{
 /// How often a record is read and decided again after somebody else changed it.
 const CONFLICTS_MAX: usize = 8;
 
+/// Batches that were asked for.
+#[derive(Debug, Default)]
+pub(super) struct Batches {
+    pub(super) readable: Vec<Stored<BatchRecord>>,
+    /// Why one of them cannot be read.
+    pub(super) unreadable: Option<PortError>,
+}
+
 /// A record and the version it was read in.
 #[derive(Debug, Clone)]
 pub(super) struct Stored<T> {
@@ -324,21 +332,26 @@ impl Repository {
         document.as_ref().map(stored_batch).transpose()
     }
 
-    /// Batches in `state`, oldest content first. Those of other projects are left out.
+    /// Batches in `state`, oldest content first. Those of other projects are left out; one whose
+    /// document cannot be read does not keep the others from being worked on.
     pub(super) async fn batches(
         &self,
         state: BatchState,
         project: &crate::id::ProjectName,
         batches_max: usize,
-    ) -> Result<Vec<Stored<BatchRecord>>, PortError> {
+    ) -> Result<Batches, PortError> {
         let query = Query::all(BATCHES).in_state(state.as_str());
         let documents = self.store.query_all(query, batches_max).await?;
-        let mut batches = documents
-            .iter()
-            .map(stored_batch)
-            .collect::<Result<Vec<_>, PortError>>()?;
-        batches.retain(|batch| batch.record.state == state && batch.record.project == *project);
-        batches.sort_by_key(|batch| (batch.record.content_time, batch.record.id));
+        let mut batches = Batches::default();
+        for document in &documents {
+            match stored_batch(document) {
+                Ok(batch) => batches.readable.push(batch),
+                Err(error) => batches.unreadable = batches.unreadable.or(Some(error)),
+            }
+        }
+        let readable = &mut batches.readable;
+        readable.retain(|batch| batch.record.state == state && batch.record.project == *project);
+        readable.sort_by_key(|batch| (batch.record.content_time, batch.record.id));
         Ok(batches)
     }
 

@@ -49,7 +49,8 @@ impl Retention {
     /// Removes one portion of what is due.
     ///
     /// # Errors
-    /// Those of store and stage.
+    /// Those of store and stage. `Corrupt` for a batch whose document was altered: it stays, and the
+    /// others were removed.
     #[instrument(skip_all, fields(worker = %self.worker.id))]
     pub async fn run_once(&self) -> Result<RetentionOutcome, PortError> {
         let mut outcome = RetentionOutcome::default();
@@ -111,8 +112,15 @@ impl Retention {
             .query_all(query, REMOVED_MAX)
             .await?;
         outcome.more |= due.len() == REMOVED_MAX;
+        let mut unreadable = None;
         for document in due {
-            let batch = stored_batch(&document)?;
+            let batch = match stored_batch(&document) {
+                Ok(batch) => batch,
+                Err(error) => {
+                    unreadable.get_or_insert(error);
+                    continue;
+                }
+            };
             if batch.record.state != BatchState::Done
                 || batch.record.expires_at.is_none_or(|expires| now < expires)
             {
@@ -144,7 +152,7 @@ impl Retention {
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        unreadable.map_or(Ok(()), Err)
     }
 }
 

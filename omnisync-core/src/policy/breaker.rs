@@ -112,16 +112,24 @@ impl Breaker {
         self.reason
     }
 
-    /// The peer answered.
+    /// The peer answered. While it is open that was no trial: the call was on its way before, and
+    /// closes nothing.
     #[must_use]
     pub fn succeeded(self, now: DateTime<Utc>, policy: &BreakerPolicy) -> Self {
+        let count = |recent| counted(recent, now, policy, |tally| tally.calls += 1);
+        if self.blocked_until(now).is_some() {
+            return Self {
+                recent: count(self.recent),
+                ..self
+            };
+        }
         // After a trial the past is over.
         let recent = match self.open_until {
             Some(_) => <[Tally; 2]>::default(),
             None => self.recent,
         };
         Self {
-            recent: counted(recent, now, policy, |tally| tally.calls += 1),
+            recent: count(recent),
             ..Self::default()
         }
     }
@@ -157,7 +165,7 @@ impl Breaker {
         };
         Self {
             failures,
-            open_until: reason.map(|_| policy.open_until(now)),
+            open_until: self.opened(reason, now, policy),
             reason,
             recent,
         }
@@ -177,10 +185,22 @@ impl Breaker {
         let reason = again.or_else(|| often.then_some(BreakerReason::Throttles));
         Self {
             failures: 0,
-            open_until: reason.map(|_| policy.open_until(now)),
+            open_until: self.opened(reason, now, policy),
             reason,
             recent,
         }
+    }
+
+    /// Until when it is open: no shorter than it is already.
+    fn opened(
+        &self,
+        reason: Option<BreakerReason>,
+        now: DateTime<Utc>,
+        policy: &BreakerPolicy,
+    ) -> Option<DateTime<Utc>> {
+        reason
+            .map(|_| policy.open_until(now))
+            .max(self.blocked_until(now))
     }
 }
 
@@ -280,6 +300,27 @@ mod tests {
         let opened = throttled(1, 11);
         let trial = opened.throttled(at(100), &policy);
         assert_eq!(trial.blocked_until(at(100)), Some(at(130)));
+    }
+
+    #[test]
+    fn calls_that_were_on_their_way_do_not_shorten_a_pause() {
+        let policy = BreakerPolicy::default();
+        let asked = Breaker::default().blocked(at(90));
+        for breaker in [
+            asked.succeeded(at(1), &policy),
+            asked.failed(at(1), &policy),
+            asked.throttled(at(1), &policy),
+            (0..5).fold(asked, |breaker, _| breaker.failed(at(1), &policy)),
+        ] {
+            assert_eq!(breaker.blocked_until(at(1)), Some(at(90)));
+        }
+        let opened = (0..3).fold(Breaker::default(), |breaker, _| {
+            breaker.failed(at(0), &policy)
+        });
+        let late = opened.succeeded(at(1), &policy);
+        assert_eq!(late.blocked_until(at(1)), Some(at(30)));
+        assert_eq!(late.reason(), opened.reason());
+        assert_eq!(asked.succeeded(at(90), &policy).blocked_until(at(90)), None);
     }
 
     #[test]

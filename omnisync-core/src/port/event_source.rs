@@ -26,6 +26,8 @@ use crate::error::PortError;
 ///    without a restart.
 /// 9. One bad item never stops the ones behind it.
 /// 10. `extend` renews the lock of a held delivery; a source without locks gives `Unsupported`.
+/// 11. What comes again is the same message: body and headers are those of the first time, and a
+///     dead letter of it keeps them. Token and cursor may be others.
 ///
 /// # Cancel safety
 /// Deliveries of a dropped `receive` come again. A dropped `settle` may or may not have taken

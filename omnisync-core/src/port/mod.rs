@@ -6,15 +6,21 @@
 
 mod blob_stage;
 mod clock;
+mod crm_sink;
 mod erp_importer;
 mod event_source;
 mod notifier;
+mod secret_source;
 mod state_store;
 
 pub use blob_stage::{
     BlobRead, BlobReceipt, BlobStage, BlobStageCapability, BlobStageExt, ByteStream, byte_stream,
 };
 pub use clock::{Clock, IdSource};
+pub use crm_sink::{
+    ChangesPage, Creation, CrmCapability, CrmRecord, CrmSink, Precondition, RecordUpdate, Removal,
+    Sight, Snapshot, WriteReceipt,
+};
 pub use erp_importer::{
     EntityTotal, ErpCapability, ErpImporter, FailureClass, ImportProblem, ImportStatus, RecordKey,
     RecordOutcome, RecordResult, RepeatedExecution, Reporting, ResultsPage, Submission,
@@ -25,6 +31,7 @@ pub use event_source::{
     Received, Settled, SettlementMode,
 };
 pub use notifier::{Notice, NoticeEvent, Notifier};
+pub use secret_source::{SecretSource, SecretSourceCapability, SecretValue};
 pub use state_store::{
     Action, Collection, Content, Document, DocumentKey, Expect, Page, Query, StateStore,
     StateStoreCapability, StateStoreExt, Write, WriteResult, Written,

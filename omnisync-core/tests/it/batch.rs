@@ -14,8 +14,8 @@ use omnisync_core::port::{BlobStage as _, BlobStageExt as _, Clock as _};
 use omnisync_testkit::fault::{Fault, FaultPlan, Seam};
 
 use crate::support::{
-    Event, Flows, Meanwhile, Policies, World, deface, deliver_all, id, remove, rewrite, run,
-    seconds,
+    Event, Flows, Meanwhile, Policies, World, deface, deface_batch, deliver_all, id, remove,
+    rewrite, run, seconds,
 };
 
 fn with_policy(world: &World, worker: &str, batch: BatchPolicy) -> Flows {
@@ -493,4 +493,32 @@ fn a_clock_that_was_set_back_stops_neither_the_holder_nor_anybody_else_for_ever(
     ));
     deliver_all(&world, &flows);
     assert_eq!(world.state("A"), StateName::Imported);
+}
+
+#[test]
+fn a_batch_whose_document_was_altered_is_told_and_stops_no_other() {
+    let down = FaultPlan::none().at_operation(
+        "blob_stage.put",
+        1,
+        Fault::FailBefore(ErrorKind::Unavailable),
+    );
+    let world = World::under(Arc::new(down));
+    world.ingest(&[Event::created("A")]);
+    let flows = world.flows("w1");
+    run(flows.batch.run_now()).unwrap_err();
+    deface_batch(&world, world.batches()[0].id);
+
+    world.ingest(&[Event::created("B")]);
+    assert_eq!(flows.batch_now().step, BatchStep::Staged);
+    let error = run(flows.batch.run_once()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+
+    let late = world.stage(&[Event::created("C")]);
+    deface_batch(&world, late);
+    let told = (0..50).find_map(|_| {
+        world.clock.advance(seconds(60));
+        run(flows.deliver.run_once()).err()
+    });
+    assert_eq!(told.unwrap().kind(), ErrorKind::Corrupt);
+    assert_eq!(world.state("B"), StateName::Imported);
 }

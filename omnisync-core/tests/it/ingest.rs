@@ -446,6 +446,33 @@ fn pushed_events_that_the_store_did_not_take_say_so() {
 }
 
 #[test]
+fn pushed_events_leave_a_store_alone_that_asked_for_a_pause() {
+    let world = World::default();
+    let flows = world.flows("w1");
+    let event = |text: &str| CloudEvent::from_json(text.as_bytes());
+    let push = || {
+        let events = vec![event(&Event::created("A").json()), event("{")];
+        run(flows.ingest.accept(events))
+    };
+    world.store.throttle(1, seconds(9));
+    assert!(matches!(push()[0].fate, EventFate::Failed(_)));
+    world.clock.advance(seconds(4));
+    let operations = world.store.operations();
+    for answer in push() {
+        let EventFate::Failed(error) = &answer.fate else {
+            panic!("{answer:?}")
+        };
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert_eq!(error.retry_after(), Some(seconds(5)));
+    }
+    assert_eq!(world.store.operations(), operations);
+    world.clock.advance(seconds(5));
+    let answers = push();
+    assert!(matches!(answers[0].fate, EventFate::Stored(_)));
+    assert!(matches!(answers[1].fate, EventFate::Refused(_)));
+}
+
+#[test]
 fn a_total_that_does_not_match_is_stored_with_a_warning() {
     let world = World::default();
     let text = Event::created("A")

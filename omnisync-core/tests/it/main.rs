@@ -3,8 +3,10 @@
 
 mod batch;
 mod crash;
+mod crm_sync;
 mod deliver;
 mod explain;
+mod field_map_laws;
 mod guard;
 mod ingest;
 mod retention;

@@ -8,11 +8,12 @@ use omnisync_core::flow::RetentionOutcome;
 use omnisync_core::order::{Cause, Change, Command, OrderRecord, StateName};
 use omnisync_core::policy::RetentionPolicy;
 use omnisync_core::port::{Clock as _, Expect, StateStore as _};
+use omnisync_testkit::clock::ManualClock;
 use omnisync_testkit::fake::{FakeErpOptions, MemoryStateStoreOptions, OrderFailure};
 use omnisync_testkit::fault::{Fault, FaultPlan, Seam};
 use omnisync_testkit::journal::Journal;
 
-use crate::support::{Event, Flows, World, deliver_all, id, run, seconds};
+use crate::support::{Event, Flows, World, deface_batch, deliver_all, id, run, seconds};
 
 const DAY: u64 = 86_400;
 
@@ -59,6 +60,21 @@ fn what_is_terminal_goes_after_its_time_with_package_and_members_and_what_waits_
     assert!(world.store.documents(SEGMENTS).is_empty());
     assert!(world.stage.names().is_empty());
     assert_eq!(removed(&world), RetentionOutcome::default());
+}
+
+#[test]
+fn a_batch_whose_document_was_altered_stays_and_the_others_go() {
+    let world = aged();
+    let altered = world.batches()[0].id;
+    world.stage(&[Event::created("B")]);
+    deliver_all(&world, &world.flows("w1"));
+    world.clock.advance(seconds(100 * DAY));
+    deface_batch(&world, altered);
+    let error = run(world.flows("w1").retention.run_once()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt);
+    let left = world.store.documents(BATCHES);
+    let left: Vec<_> = left.iter().map(|batch| batch.key.id.as_str()).collect();
+    assert_eq!(left, [altered.to_string()]);
 }
 
 #[test]
@@ -136,6 +152,34 @@ fn an_order_that_changes_while_it_is_looked_at_stays() {
     world.ingest(&[Event::updated("A", 3)]);
     assert_eq!(removed(&world).orders, []);
     assert_eq!(world.state("A"), StateName::Pending);
+}
+
+#[test]
+fn a_store_that_removes_expired_documents_itself_leaves_nothing_behind() {
+    let clock = ManualClock::default();
+    let options = MemoryStateStoreOptions {
+        native_expiry: Some(Arc::new(clock.clone())),
+        ..MemoryStateStoreOptions::default()
+    };
+    let erp = FakeErpOptions {
+        polls_to_end: Some(0),
+        ..FakeErpOptions::default()
+    };
+    let seam = Seam::new(Arc::new(Journal::new()));
+    let world = World::build_at(clock, &seam, Arc::default(), options, erp);
+    world.stage(&[Event::created("A"), Event::created("B")]);
+    deliver_all(&world, &world.flows("w1"));
+    assert!(!world.store.documents(SEGMENTS).is_empty());
+    world.clock.advance(seconds(100 * DAY));
+    // The store was here first: it knows the end of orders.
+    run(world.store.get(&[])).unwrap();
+    assert!(world.states().is_empty());
+    assert_eq!(world.stage.names().len(), 1);
+    let outcome = removed(&world);
+    assert_eq!((outcome.batches, outcome.packages.len()), (1, 1));
+    assert!(world.store.documents(BATCHES).is_empty());
+    assert!(world.store.documents(SEGMENTS).is_empty());
+    assert!(world.stage.names().is_empty());
 }
 
 #[test]

@@ -102,7 +102,17 @@ impl World {
         store: MemoryStateStoreOptions,
         erp: FakeErpOptions,
     ) -> Self {
-        let clock = ManualClock::default();
+        Self::build_at(ManualClock::default(), seam, journal, store, erp)
+    }
+
+    /// The same by a clock that the options know, too.
+    pub(crate) fn build_at(
+        clock: ManualClock,
+        seam: &Seam,
+        journal: Arc<Journal>,
+        store: MemoryStateStoreOptions,
+        erp: FakeErpOptions,
+    ) -> Self {
         let queue = QueueSource::new(Arc::new(clock.clone()), QueueOptions::default());
         let store = MemoryStateStore::new(store);
         let stage = MemoryBlobStage::default();
@@ -420,9 +430,19 @@ pub(crate) fn deface(world: &World, order: &str) {
     rewrite(world, order, |_| "{\"altered\":true}".to_owned());
 }
 
+/// Alters the document of a batch behind everybody's back.
+pub(crate) fn deface_batch(world: &World, batch: BatchId) {
+    alter_document(world, BatchRecord::key(batch), |_| {
+        "{\"altered\":true}".to_owned()
+    });
+}
+
 /// Rewrites the document of an order behind everybody's back.
 pub(crate) fn rewrite(world: &World, order: &str, alter: impl FnOnce(&str) -> String) {
-    let key = OrderRecord::key(&id(order));
+    alter_document(world, OrderRecord::key(&id(order)), alter);
+}
+
+fn alter_document(world: &World, key: DocumentKey, alter: impl FnOnce(&str) -> String) {
     let document = run(world.store.get_one(&key)).unwrap().unwrap();
     let body = alter(document.body.unwrap().get());
     let content = Content {

@@ -5,11 +5,10 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use http::HeaderValue;
 use http::header::InvalidHeaderValue;
-use omnisync_core::PortError;
+use omnisync_core::{PortError, Secret};
 use zeroize::Zeroizing;
 
 use super::scope::Scope;
-use crate::secret::Secret;
 
 /// A bearer token, and until when it works by our own clock.
 #[derive(Clone)]

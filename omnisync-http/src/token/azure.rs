@@ -6,12 +6,11 @@ use azure_core::credentials::{AccessToken as AzureToken, TokenCredential, TokenR
 use azure_core::error::ErrorKind as AzureErrorKind;
 use azure_core::time::OffsetDateTime;
 use chrono::DateTime;
-use omnisync_core::{ErrorKind, PortError};
+use omnisync_core::{ErrorKind, PortError, Secret};
 
 use super::access::{AccessToken, TokenProvider};
 use super::cache::TokenCache;
 use super::scope::Scope;
-use crate::secret::Secret;
 
 const OPERATION: &str = "token.azure_core";
 

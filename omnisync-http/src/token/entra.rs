@@ -3,7 +3,7 @@ use std::fmt;
 use async_trait::async_trait;
 use http::Uri;
 use http::header::{ACCEPT, CONTENT_TYPE};
-use omnisync_core::PortError;
+use omnisync_core::{PortError, Secret};
 use serde::Deserialize;
 
 use super::access::{AccessToken, TokenProvider};
@@ -14,7 +14,6 @@ use super::{form, wire};
 use crate::call::{Call, Repeat};
 use crate::client::Client;
 use crate::endpoint::Endpoint;
-use crate::secret::Secret;
 
 const OPERATION: &str = "token.client_credentials";
 

@@ -1,10 +1,9 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use omnisync_core::PortError;
+use omnisync_core::{PortError, Secret};
 
 use super::access::{AccessToken, TokenProvider};
 use super::scope::Scope;
-use crate::secret::Secret;
 
 /// One token for every scope: for emulators, and for tokens that somebody else fetches.
 #[derive(Debug, Clone)]

@@ -1,39 +1,19 @@
 use bytes::Bytes;
 
+use crate::percent;
+
 /// Pairs as `application/x-www-form-urlencoded`, which is also the form of a query.
 pub(super) fn encode(pairs: &[(&str, &str)]) -> String {
-    let mut text = String::new();
-    for (name, value) in pairs {
-        if !text.is_empty() {
-            text.push('&');
-        }
-        escape(name, &mut text);
-        text.push('=');
-        escape(value, &mut text);
-    }
-    text
+    let encoded = |text| percent::encoded(text, percent::is_unreserved);
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+    pairs.collect::<Vec<_>>().join("&")
 }
 
 /// The same as the body of a request.
 pub(super) fn body(pairs: &[(&str, &str)]) -> Bytes {
     Bytes::from(encode(pairs))
-}
-
-fn escape(text: &str, to: &mut String) {
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                to.push(char::from(byte));
-            }
-            _ => {
-                to.push('%');
-                for half in [byte >> 4, byte & 0xf] {
-                    let digit = char::from_digit(half.into(), 16).unwrap_or('0');
-                    to.push(digit.to_ascii_uppercase());
-                }
-            }
-        }
-    }
 }
 
 #[cfg(test)]

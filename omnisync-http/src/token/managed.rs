@@ -3,7 +3,7 @@ use std::fmt;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
-use omnisync_core::PortError;
+use omnisync_core::{PortError, Secret};
 use serde::Deserialize;
 
 use super::access::{AccessToken, TokenProvider};
@@ -14,7 +14,6 @@ use super::{form, wire};
 use crate::call::Call;
 use crate::client::Client;
 use crate::endpoint::{Endpoint, Plain};
-use crate::secret::Secret;
 
 const OPERATION: &str = "token.managed_identity";
 

@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use omnisync_core::Secret;
 use serde::Deserialize;
 
 use super::access::AccessToken;
 use super::error::TokenError;
 use crate::retry_after::text_date;
-use crate::secret::Secret;
 use crate::throttle::later;
 use crate::transport::Response;
 

@@ -124,6 +124,43 @@ fn an_effect_stays_open_whatever_a_later_attempt_says() {
     assert!(!error.is_effect_open());
 }
 
+/// The last answer is about the last attempt alone.
+#[test]
+fn an_open_effect_is_open_in_the_error_of_the_port() {
+    for last in [403, 429, 400, 413] {
+        let headers = [("retry-after", "99")];
+        let script = || {
+            let last = answer_with(last, &headers, "");
+            client([Err(TransportErrorKind::TimedOut), last]).0
+        };
+        let error = block_on(script().send(post().with_repeat(Repeat::Safe))).unwrap_err();
+        let error = PortError::from(error);
+        assert!(error.is_ambiguous(), "{last}: {}", error.report());
+        assert_eq!(error.retry_after(), Some(seconds(99)));
+        let error = PortError::from(block_on(script().send(get())).unwrap_err());
+        assert!(!error.is_ambiguous(), "a read has no effect: {last}");
+    }
+    let (client, ..) = client([Err(TransportErrorKind::TimedOut), answer(412)]);
+    let error = block_on(client.send(post().with_repeat(Repeat::Safe))).unwrap_err();
+    assert_eq!(PortError::from(error).kind(), ErrorKind::Conflict);
+}
+
+#[test]
+fn a_request_without_effect_fails_as_its_last_attempt_says() {
+    for (last, kind) in [(403, ErrorKind::Denied), (504, ErrorKind::TimedOut)] {
+        // As many as the client asks for: the one is final, and the other is repeated.
+        let cut = Err(TransportErrorKind::TimedOut);
+        let (client, ..) = client([cut, answer(last), answer(last), answer(last)]);
+        let error = block_on(client.send(post().with_repeat(Repeat::Safe))).unwrap_err();
+        assert!(error.is_effect_open());
+        let error = error.without_effect();
+        assert!(!error.is_effect_open());
+        let error = PortError::from(error);
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(!error.is_ambiguous(), "{error}");
+    }
+}
+
 #[test]
 fn an_answer_beyond_its_limit_and_a_wrong_request_are_final() {
     for (kind, expected, open) in [

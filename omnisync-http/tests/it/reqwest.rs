@@ -325,3 +325,14 @@ fn a_client_fetches_a_token_and_asks_with_it_and_logs_neither() {
     assert_eq!(server.requests().len(), 3);
     printed.check();
 }
+
+#[test]
+fn certificates_that_are_none_are_refused() {
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    for pem in ["", "no certificate", broken] {
+        let error = ReqwestConfig::default().with_root_certificates(pem).open();
+        let error = error.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{pem}");
+        assert!(error.to_string().contains("root_certificates"), "{error}");
+    }
+}

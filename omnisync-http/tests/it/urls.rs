@@ -1,6 +1,6 @@
 //! Which URLs are taken, from settings and from peers.
 
-use omnisync_http::{Endpoint, HostAllowList, UrlError, redact};
+use omnisync_http::{Endpoint, HostAllowList, UrlError, is_loopback, redact};
 use proptest::prelude::*;
 use url::Url;
 
@@ -76,6 +76,32 @@ fn this_machine_passes_where_it_is_allowed() {
     assert_eq!(list.check("ftp://127.0.0.1/"), Err(UrlError::Plain));
     assert_eq!(list.check("http://u@127.0.0.1/"), Err(UrlError::Userinfo));
     assert_eq!(list.check("https://10.0.0.1/"), Err(UrlError::Address));
+}
+
+#[test]
+fn this_machine_is_known_with_and_without_brackets() {
+    for host in [
+        "localhost",
+        "LocalHost",
+        "127.0.0.1",
+        "127.8.9.1",
+        "[::1]",
+        "::1",
+    ] {
+        assert!(is_loopback(host), "{host}");
+    }
+    for host in [
+        "",
+        "localhost.example.com",
+        "127.0.0.1.example.com",
+        "10.0.0.1",
+        "::2",
+        "[127.0.0.1]",
+        "[::1",
+        "::1]",
+    ] {
+        assert!(!is_loopback(host), "{host}");
+    }
 }
 
 #[test]

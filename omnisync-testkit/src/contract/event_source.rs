@@ -12,7 +12,7 @@ pub use receiving::{
 pub use settling::{
     c03_settled_deliveries_stay_away, c04_retry_after_waits_its_delay,
     c05_dead_letters_keep_body_and_reason, c06_settling_a_lost_delivery_is_refused,
-    c10_extend_renews_the_lock,
+    c10_extend_renews_the_lock, c11_what_comes_again_is_the_same,
 };
 
 use std::sync::Arc;
@@ -81,6 +81,7 @@ macro_rules! __event_source_clauses {
             c08_a_finite_source_says_when_it_ended,
             c09_one_bad_item_stops_nothing,
             c10_extend_renews_the_lock,
+            c11_what_comes_again_is_the_same,
         ] }
     };
 }

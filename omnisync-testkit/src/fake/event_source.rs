@@ -30,6 +30,15 @@ pub struct QueueOptions {
     pub duplicate_every: Option<u64>,
     /// Hand messages out in an order drawn from this seed. Default: in order.
     pub shuffle_seed: Option<u64>,
+    /// A message whose `message-id` was published within this time is dropped. Default: none is.
+    pub duplicate_window: Option<Duration>,
+    /// `RetryAfter` sends a copy for later, under another number, and completes the message, as a
+    /// source does whose queue knows no delay for what was delivered. Default `false`.
+    pub returns_by_copy: bool,
+    /// Every return divisible by this breaks off between its copy and the completion: both come,
+    /// and the call fails.
+    /// Default none.
+    pub broken_return_every: Option<u64>,
 }
 
 impl Default for QueueOptions {
@@ -40,6 +49,9 @@ impl Default for QueueOptions {
             attempts_max: None,
             duplicate_every: None,
             shuffle_seed: None,
+            duplicate_window: None,
+            returns_by_copy: false,
+            broken_return_every: None,
         }
     }
 }
@@ -71,6 +83,9 @@ pub struct QueueSource {
 struct Inner {
     messages: BTreeMap<u64, Queued>,
     published: u64,
+    returns: u64,
+    /// Since when the identifiers of messages are known.
+    seen: BTreeMap<String, DateTime<Utc>>,
     dead_letters: Vec<DeadLetter>,
     shuffle: Option<SplitMix64>,
     changes: u64,
@@ -119,6 +134,11 @@ impl QueueSource {
     pub fn publish(&self, message: Message) {
         let now = self.clock.now();
         let mut inner = self.locked();
+        if let Some(window) = self.options.duplicate_window
+            && inner.is_known(&message, now, window)
+        {
+            return;
+        }
         let sequence = inner.published + 1;
         let twice = self
             .options
@@ -249,8 +269,20 @@ impl EventSource for QueueSource {
                 Ok(Settled::Completed)
             }
             Disposition::RetryAfter(delay) => {
-                if let Some(queued) = inner.messages.get_mut(&sequence) {
-                    queued.hold = Hold::FreeFrom(later(now, delay));
+                let from = later(now, delay);
+                if self.options.returns_by_copy {
+                    let whole = inner.copy(sequence, from, self.options.broken_return_every);
+                    inner.changed();
+                    return if whole {
+                        Ok(Settled::Returned)
+                    } else {
+                        Err(
+                            PortError::new(ErrorKind::Unavailable, "event_source.settle")
+                                .with_detail("a copy was sent, the message was not completed"),
+                        )
+                    };
+                } else if let Some(queued) = inner.messages.get_mut(&sequence) {
+                    queued.hold = Hold::FreeFrom(from);
                 }
                 inner.changed();
                 Ok(Settled::Returned)
@@ -287,6 +319,42 @@ impl Inner {
             hold: Hold::FreeFrom(now),
         };
         self.messages.insert(self.published, queued);
+    }
+
+    /// Whether a message with this identifier was published within `window`; notes that it is now.
+    fn is_known(&mut self, message: &Message, now: DateTime<Utc>, window: Duration) -> bool {
+        let id = message
+            .headers
+            .iter()
+            .find(|(name, _)| name == "message-id");
+        let Some((_, id)) = id else { return false };
+        self.seen.retain(|_, since| later(*since, window) > now);
+        if self.seen.contains_key(id) {
+            return true;
+        }
+        self.seen.insert(id.clone(), now);
+        false
+    }
+
+    /// Puts a copy for later into the place of a message. A return that breaks off, which this
+    /// says, leaves both.
+    fn copy(&mut self, sequence: u64, from: DateTime<Utc>, broken_every: Option<u64>) -> bool {
+        self.returns += 1;
+        let breaks = broken_every.is_some_and(|every| self.returns.is_multiple_of(every));
+        let Some(queued) = self.messages.get(&sequence) else {
+            return false;
+        };
+        let copy = Queued {
+            message: queued.message.clone(),
+            attempts: queued.attempts,
+            hold: Hold::FreeFrom(from),
+        };
+        self.published += 1;
+        self.messages.insert(self.published, copy);
+        if !breaks {
+            self.messages.remove(&sequence);
+        }
+        !breaks
     }
 
     fn deliver(&mut self, sequence: u64, until: DateTime<Utc>) -> Option<Delivery> {

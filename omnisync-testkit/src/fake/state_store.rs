@@ -6,10 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use omnisync_core::error::{ErrorKind, PortError};
 use omnisync_core::id::ETag;
 use omnisync_core::port::{
-    Action, Collection, Content, Document, DocumentKey, Expect, Page, Query, StateStore,
+    Action, Clock, Collection, Content, Document, DocumentKey, Expect, Page, Query, StateStore,
     StateStoreCapability, Write, WriteResult, Written,
 };
 
@@ -32,6 +33,9 @@ pub struct MemoryStateStoreOptions {
     pub query_lag_operations: u64,
     /// Queries lag only when [`MemoryStateStore::lag_next_query`] was called. Default `false`.
     pub lags_on_demand: bool,
+    /// By this clock documents are gone as soon as they expire, as in stores that remove them
+    /// themselves. Default none: they stay.
+    pub native_expiry: Option<Arc<dyn Clock>>,
 }
 
 impl Default for MemoryStateStoreOptions {
@@ -44,6 +48,7 @@ impl Default for MemoryStateStoreOptions {
             empty_pages: false,
             query_lag_operations: 0,
             lags_on_demand: false,
+            native_expiry: None,
         }
     }
 }
@@ -147,6 +152,9 @@ impl MemoryStateStore {
         let mut inner = self.locked();
         inner.operations += 1;
         let now = inner.operations;
+        if let Some(clock) = &self.options.native_expiry {
+            inner.expire(clock.now(), &self.options);
+        }
         inner.show(now);
         match inner.throttles.pop_front() {
             Some(delay) => {
@@ -172,6 +180,9 @@ impl StateStore for MemoryStateStore {
         }
         if options.query_lag_operations > 0 {
             capability = capability.with_lagging_queries();
+        }
+        if options.native_expiry.is_some() {
+            capability = capability.with_native_expiry();
         }
         capability
     }
@@ -267,13 +278,35 @@ impl Inner {
                 )
             }
         };
+        self.change(key, after, options);
+        Ok(written)
+    }
+
+    fn change(
+        &mut self,
+        key: DocumentKey,
+        after: Option<Document>,
+        options: &MemoryStateStoreOptions,
+    ) {
         if options.query_lag_operations > 0 {
             let shows_at = self.operations.saturating_add(options.query_lag_operations);
             self.lagging
                 .push_back((shows_at, key.clone(), after.clone()));
         }
         put_or_remove(&mut self.documents, key, after);
-        Ok(written)
+    }
+
+    /// Removes what has expired.
+    fn expire(&mut self, now: DateTime<Utc>, options: &MemoryStateStoreOptions) {
+        let expired: Vec<DocumentKey> = self
+            .documents
+            .values()
+            .filter(|document| document.expires_at.is_some_and(|until| until <= now))
+            .map(|document| document.key.clone())
+            .collect();
+        for key in expired {
+            self.change(key, None, options);
+        }
     }
 
     /// Makes visible what queries may see from `operation` on.

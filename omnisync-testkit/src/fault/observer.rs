@@ -1,10 +1,11 @@
 use std::fmt;
 
+use omnisync_core::crm::ForeignId;
 use omnisync_core::error::PortError;
 use omnisync_core::id::{BlobName, ExecutionId};
 use omnisync_core::port::{
-    BlobReceipt, Delivery, Disposition, Document, ImportStatus, Page, RecordResult, Settled, Write,
-    WriteResult,
+    BlobReceipt, ChangesPage, Creation, CrmRecord, Delivery, Disposition, Document, ImportStatus,
+    Page, RecordResult, RecordUpdate, Settled, Sight, Write, WriteReceipt, WriteResult,
 };
 
 use super::Call;
@@ -41,6 +42,20 @@ pub enum Seen<'a> {
     Status(ExecutionId, &'a ImportStatus),
     /// The ERP told the fate of a record.
     Result(ExecutionId, &'a RecordResult),
+    /// What a CRM showed of a record.
+    Sight(&'a CrmRecord, &'a Sight),
+    /// The records of an object that a CRM found.
+    Found(&'a str, &'a [ForeignId]),
+    /// A CRM created a record, or said that it had.
+    Created(&'a Creation, &'a WriteReceipt),
+    /// A CRM changed a record.
+    Updated(&'a RecordUpdate, &'a WriteReceipt),
+    /// A CRM took a record out of use, or said that it was.
+    Removed(&'a CrmRecord, &'a WriteReceipt),
+    /// A CRM brought a record back, or said that it was in use.
+    Restored(&'a CrmRecord, &'a WriteReceipt),
+    /// A page of changes of an object.
+    Changes(&'a str, &'a ChangesPage),
     /// The port refused the call.
     Refused(&'a PortError),
 }

@@ -1,7 +1,7 @@
 use std::fmt;
 
 use omnisync_core::id::{BlobName, ExecutionId};
-use omnisync_core::port::{Collection, DocumentKey};
+use omnisync_core::port::{Collection, CrmRecord, DocumentKey};
 
 /// What a call is about, for people and for comparing runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,17 @@ pub enum Subject {
     },
     /// An import.
     Execution(ExecutionId),
+    /// A record of a CRM.
+    Record(CrmRecord),
+    /// A record that a CRM shall have.
+    Creation {
+        /// The CRM's name of the object.
+        object: String,
+        /// The same for every attempt.
+        key: String,
+    },
+    /// All records of an object of a CRM.
+    Object(String),
 }
 
 impl Subject {
@@ -56,6 +67,9 @@ impl fmt::Display for Subject {
             Self::Deliveries(max) => write!(f, "up to {max}"),
             Self::Delivery { cursor, ending } => write!(f, "{cursor} {ending}"),
             Self::Execution(execution) => write!(f, "{execution}"),
+            Self::Record(record) => write!(f, "{} {}", record.object, record.id),
+            Self::Creation { object, key } => write!(f, "new {object} {key}"),
+            Self::Object(object) => f.write_str(object),
         }
     }
 }

@@ -44,8 +44,8 @@ mod package;
 mod rule;
 mod state;
 mod token;
-mod url;
-mod wire;
+pub(crate) mod url;
+pub(crate) mod wire;
 
 pub use execution::{ExecutionView, RecordView};
 pub use fault::{Fault, RateLimit, RetryAfter, Route};

@@ -86,6 +86,12 @@ impl FaultKind {
             b"erp_importer.submit" => &SUBMIT,
             b"erp_importer.status" => &STATUS,
             b"erp_importer.results" => &RESULTS,
+            b"crm_sink.read" => &CRM_READ,
+            b"crm_sink.find" => &CRM_FIND,
+            b"crm_sink.create" | b"crm_sink.update" | b"crm_sink.remove" | b"crm_sink.restore" => {
+                &CRM_WRITE
+            }
+            b"crm_sink.changes" => &CRM_CHANGES,
             _ => &READ,
         }
     }
@@ -209,6 +215,31 @@ const RESULTS: [FaultKind; 10] = [
     FaultKind::Reorder,
     FaultKind::ClockStep,
     FaultKind::Corrupt,
+    FaultKind::Permanent,
+];
+
+const CRM_READ: [FaultKind; 7] = LIST;
+
+const CRM_FIND: [FaultKind; 7] = [
+    FaultKind::ErrorBefore,
+    FaultKind::CrashBefore,
+    FaultKind::Pause,
+    FaultKind::Throttle,
+    FaultKind::Reorder,
+    FaultKind::ClockStep,
+    FaultKind::Permanent,
+];
+
+const CRM_WRITE: [FaultKind; 9] = SETTLE;
+
+const CRM_CHANGES: [FaultKind; 8] = [
+    FaultKind::ErrorBefore,
+    FaultKind::CrashBefore,
+    FaultKind::Pause,
+    FaultKind::Throttle,
+    FaultKind::Duplicate,
+    FaultKind::Reorder,
+    FaultKind::ClockStep,
     FaultKind::Permanent,
 ];
 

@@ -6,8 +6,9 @@
 //! every run with so many faults, every run with so many preemptions, seeds by the million. A
 //! tape that breaks a promise is shortened and can be replayed.
 //!
-//! A [`Scenario`] says what is simulated. [`orders`] has the order pipeline with its auditor, into
-//! which any composition of the flows can be put:
+//! A [`Scenario`] says what is simulated. [`crm`] has several CRMs that share records, and
+//! [`orders`] the order pipeline, each with its auditor. Any composition of the flows can be put
+//! into them:
 //!
 //! ```
 //! use omnisync_testkit::sim::orders::{OrderScenario, Pipeline, PipelinePolicies, Ports, Twist};
@@ -29,6 +30,7 @@
 
 mod choices;
 mod clock;
+pub mod crm;
 mod explore;
 mod fault_kind;
 mod lookout;

@@ -25,6 +25,8 @@ pub struct Report {
     pub repeated: u64,
     /// What happened in some run.
     pub marks: BTreeSet<&'static str>,
+    /// What scenarios count, by its name.
+    pub counts: BTreeMap<&'static str, u64>,
 }
 
 impl Report {
@@ -34,6 +36,9 @@ impl Report {
         self.faults += ran.faults;
         self.simulated_ms += ran.simulated_ms;
         self.marks.extend(&ran.marks);
+        for (name, number) in &ran.counts {
+            *self.counts.entry(name).or_default() += number;
+        }
     }
 
     /// Adds another exploration.
@@ -45,6 +50,9 @@ impl Report {
         self.simulated_ms += other.simulated_ms;
         self.repeated += other.repeated;
         self.marks.extend(&other.marks);
+        for (name, number) in &other.counts {
+            *self.counts.entry(name).or_default() += number;
+        }
     }
 
     /// Which of `expected` never happened.

@@ -262,7 +262,9 @@ fn draw(state: &mut State, call: &Call) -> Option<(FaultKind, u32)> {
 /// What doubling looks like: items that come in, or an effect that is repeated.
 fn duplicate(call: &Call, dice: u32) -> Distortion {
     match call.operation {
-        "event_source.receive" | "erp_importer.results" => Distortion::Doubled { dice },
+        "event_source.receive" | "erp_importer.results" | "crm_sink.changes" => {
+            Distortion::Doubled { dice }
+        }
         _ => Distortion::Repeated,
     }
 }

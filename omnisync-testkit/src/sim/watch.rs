@@ -1,8 +1,9 @@
 use std::sync::Arc;
 
 use omnisync_core::error::PortError;
-use omnisync_core::port::{Action, Written};
+use omnisync_core::port::{Action, Sight, WriteReceipt, Written};
 
+use super::trace_hash::TraceHash;
 use super::world::{Phase, Sim};
 use crate::fault::{Call, Observer, Seen};
 
@@ -60,10 +61,41 @@ impl Observer for Watch {
                         hash.text(value);
                     }
                 }
+                Seen::Sight(record, sight) => {
+                    hash.text(record.id.as_str());
+                    match sight {
+                        Sight::Present(snapshot) => hash.text(snapshot.version.as_str()),
+                        Sight::Gone { .. } => hash.number(4),
+                        Sight::Merged { into } => hash.text(into.as_str()),
+                        Sight::Missing => hash.number(5),
+                    }
+                }
+                Seen::Found(_, records) => {
+                    for id in records {
+                        hash.text(id.as_str());
+                    }
+                }
+                Seen::Created(_, receipt)
+                | Seen::Updated(_, receipt)
+                | Seen::Removed(_, receipt)
+                | Seen::Restored(_, receipt) => put_receipt(hash, receipt),
+                Seen::Changes(_, page) => {
+                    for id in &page.records {
+                        hash.text(id.as_str());
+                    }
+                    hash.text(&page.cursor);
+                }
                 Seen::Refused(error) => hash.number(word(error)),
             }
         }
         self.next.observe(call, seen);
+    }
+}
+
+fn put_receipt(hash: &mut TraceHash, receipt: &WriteReceipt) {
+    hash.text(receipt.id.as_str());
+    if let Some(version) = &receipt.version {
+        hash.text(version.as_str());
     }
 }
 

@@ -63,6 +63,7 @@ pub(super) struct State {
     pub(super) hash: TraceHash,
     pub(super) violation: Option<Violation>,
     pub(super) marks: Vec<&'static str>,
+    pub(super) counts: Vec<(&'static str, u64)>,
     /// The operation of each call of the chaos, where somebody wants to know.
     pub(super) operations: Option<Vec<&'static str>>,
     /// What happened, line by line, where somebody wants to read it.
@@ -137,6 +138,7 @@ impl Sim {
             hash: TraceHash::new(),
             violation: None,
             marks: Vec::new(),
+            counts: Vec::new(),
             operations: None,
             story: None,
         };
@@ -200,6 +202,11 @@ impl Sim {
         }
     }
 
+    /// Adds to a figure that an exploration sums up: see [`Report`](super::Report).
+    pub fn count(&self, name: &'static str, number: u64) {
+        self.shared.lock().counts.push((name, number));
+    }
+
     /// Reports a broken promise; the first one counts and ends the run.
     pub fn violate(&self, violation: Violation) {
         self.shared.lock().violation.get_or_insert(violation);
@@ -241,6 +248,15 @@ impl Sim {
     /// How long a pause lasts that outlives every lease.
     pub(super) fn past_lease(&self) -> Duration {
         self.shared.shape.lease + Duration::from_secs(1)
+    }
+
+    /// Something worth reading happened beside the calls.
+    pub(super) fn note(&self, what: &dyn fmt::Display) {
+        let mut state = self.shared.lock();
+        if state.story.is_some() {
+            let line = format!("{} {what}", self.shared.time.now().format("%H:%M:%S%.3f"));
+            state.story.get_or_insert_default().push(line);
+        }
     }
 
     pub(super) fn note_call(&self, call: &Call, what: &dyn fmt::Display) {

@@ -4,24 +4,28 @@
 //! the real flows, so the same faults, the same clock and the same checks reach it, and a
 //! simulation that lets one of these pass has lost its teeth.
 //!
-//! [`published`] is the order pipeline as its design was published. [`specimens`] are the flows
-//! as they ship, each with one rule broken.
+//! [`orders`] has the order pipeline as its design was published, [`crm`] what CRMs are commonly
+//! kept the same with. [`specimens`] are the flows as they ship, each with one rule broken.
 
-mod mutants;
-pub mod published;
-mod rate;
+pub mod crm;
+mod edits;
+mod mutated;
+pub mod orders;
 mod specimen;
 
-pub use rate::{PublishedRate, published_rate};
 pub use specimen::{Catch, Hunted, Specimen};
 
-/// The pipeline with one rule broken, rule by rule. A simulation has to catch every one.
+/// The flows with one rule broken, rule by rule. A simulation has to catch every one.
 pub fn specimens() -> Vec<Specimen> {
-    mutants::specimens()
+    let mut all = orders::specimens();
+    all.extend(crm::specimens());
+    all
 }
 
-/// The pipeline as it comes, in every scenario that a specimen is hunted in: what catches one of
+/// The flows as they come, in every scenario that a specimen is hunted in: what catches one of
 /// these is not what it seems.
 pub fn sound() -> Vec<Specimen> {
-    mutants::sound()
+    let mut all = orders::sound();
+    all.extend(crm::sound());
+    all
 }

@@ -1,8 +1,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::sim::crm::{CrmHost, CrmPorts, CrmScenario};
 use crate::sim::orders::{Host, OrderScenario, Ports};
-use crate::sim::{Counterexample, Explorer, Report, Tape};
+use crate::sim::{Counterexample, Explorer, Report, Scenario, Tape};
 
 /// Preemptions of one run.
 const PREEMPTIONS_MAX: u32 = 2;
@@ -13,7 +14,7 @@ pub struct Specimen {
     name: &'static str,
     what: &'static str,
     expected: &'static [&'static str],
-    scenarios: Vec<OrderScenario>,
+    scenarios: Vec<Arc<dyn Scenario>>,
 }
 
 /// What a hunt came to.
@@ -103,9 +104,9 @@ impl Specimen {
         host: H,
     ) -> Self {
         let host = Arc::new(host);
-        let with_host = |scenario: OrderScenario| {
+        let with_host = |scenario: OrderScenario| -> Arc<dyn Scenario> {
             let host = Arc::clone(&host);
-            scenario.with_host(move |ports: Ports| host.start(ports))
+            Arc::new(scenario.with_host(move |ports: Ports| host.start(ports)))
         };
         Self {
             name,
@@ -115,13 +116,34 @@ impl Specimen {
         }
     }
 
-    /// The pipeline as it comes, in scenarios that specimens are hunted in. It breaks nothing.
-    pub(super) fn sound(name: &'static str, scenario: OrderScenario) -> Self {
+    /// The same of CRM sync.
+    pub(super) fn of_sync<H: CrmHost + 'static>(
+        name: &'static str,
+        what: &'static str,
+        expected: &'static [&'static str],
+        scenarios: impl IntoIterator<Item = CrmScenario>,
+        host: H,
+    ) -> Self {
+        let host = Arc::new(host);
+        let with_host = |scenario: CrmScenario| -> Arc<dyn Scenario> {
+            let host = Arc::clone(&host);
+            Arc::new(scenario.with_host(move |ports: CrmPorts| host.start(ports)))
+        };
         Self {
             name,
-            what: "nothing: this is the pipeline as it comes",
+            what,
+            expected,
+            scenarios: scenarios.into_iter().map(with_host).collect(),
+        }
+    }
+
+    /// The flows as they come, in a scenario that specimens are hunted in. It breaks nothing.
+    pub(super) fn sound(name: &'static str, scenario: impl Scenario + 'static) -> Self {
+        Self {
+            name,
+            what: "nothing: these are the flows as they come",
             expected: &[],
-            scenarios: vec![scenario],
+            scenarios: vec![Arc::new(scenario)],
         }
     }
 
@@ -141,7 +163,7 @@ impl Specimen {
     }
 
     /// Where it is hunted.
-    pub fn scenarios(&self) -> &[OrderScenario] {
+    pub fn scenarios(&self) -> &[Arc<dyn Scenario>] {
         &self.scenarios
     }
 
@@ -156,7 +178,7 @@ impl Specimen {
                 if left == 0 {
                     break;
                 }
-                let explorer = Explorer::new(scenario).without_shrinking();
+                let explorer = Explorer::new(&**scenario).without_shrinking();
                 match way.explore(&explorer, left.min(way.runs_max())) {
                     Ok(report) => runs += report.runs,
                     Err(found) => return caught(*found, runs, way),

@@ -101,6 +101,17 @@ mod event_source {
         );
     }
 
+    mod copying_queue_that_drops_duplicates {
+        use super::*;
+        omnisync_testkit::event_source_contract!(
+            fixture = Queue::new(QueueOptions {
+                returns_by_copy: true,
+                duplicate_window: Some(std::time::Duration::from_secs(600)),
+                ..QueueOptions::default()
+            }),
+        );
+    }
+
     mod finite_log {
         use super::*;
         omnisync_testkit::event_source_contract!(fixture = Log::new(true));
@@ -128,6 +139,91 @@ mod erp_importer {
     }
 }
 
+mod crm_sink {
+    use omnisync_core::port::{CrmCapability, Precondition};
+    use omnisync_testkit::fake::crm::Removing;
+
+    use crate::crm::{Crm, options};
+
+    mod strict {
+        use super::*;
+        omnisync_testkit::crm_sink_contract!(fixture = Crm::new(options()));
+    }
+
+    mod weak {
+        use super::*;
+        omnisync_testkit::crm_sink_contract!(
+            fixture = Crm::able(CrmCapability::strict().with_precondition(Precondition::Weak)),
+        );
+    }
+
+    mod without_conditions {
+        use super::*;
+        omnisync_testkit::crm_sink_contract!(
+            fixture = Crm::able(CrmCapability::strict().with_precondition(Precondition::None)),
+        );
+    }
+
+    mod deleting_for_good {
+        use super::*;
+        omnisync_testkit::crm_sink_contract!(
+            fixture = Crm::new(
+                options()
+                    .removing_by(Removing::Deletes)
+                    .with_capability(CrmCapability::strict().without_restore())
+            ),
+        );
+    }
+
+    mod forgetting_at_once {
+        use super::*;
+        omnisync_testkit::crm_sink_contract!(fixture = Crm::forgetting());
+    }
+
+    mod deleting_and_restoring {
+        use super::*;
+        omnisync_testkit::crm_sink_contract!(
+            fixture = Crm::new(options().removing_by(Removing::Deletes)),
+        );
+    }
+
+    mod without_unique_keys {
+        use super::*;
+        omnisync_testkit::crm_sink_contract!(
+            fixture = Crm::able(CrmCapability::strict().without_unique_keys()),
+        );
+    }
+
+    mod creating_again {
+        use super::*;
+        omnisync_testkit::crm_sink_contract!(
+            fixture = Crm::able(
+                CrmCapability::strict()
+                    .without_unique_keys()
+                    .without_create_once()
+            ),
+        );
+    }
+
+    mod refusing_to_create_again {
+        use super::*;
+        omnisync_testkit::crm_sink_contract!(
+            fixture = Crm::able(CrmCapability::strict().without_create_once()),
+        );
+    }
+
+    mod telling_little {
+        use super::*;
+        omnisync_testkit::crm_sink_contract!(
+            fixture = Crm::new(
+                options()
+                    .without_versions_in_receipts()
+                    .ignoring_equal_values()
+            ),
+        );
+    }
+}
+
 mod clock {
     use omnisync_testkit::clock::ManualClock;
 
@@ -146,4 +242,8 @@ mod clock {
 
 mod id_source {
     omnisync_testkit::id_source_contract!(fixture = crate::fixture::Ids([1, 2]));
+}
+
+mod secret_source {
+    omnisync_testkit::secret_source_contract!(fixture = crate::fixture::Vault::default());
 }

@@ -8,7 +8,7 @@ use omnisync_core::ErrorKind;
 use omnisync_core::id::BlobName;
 use omnisync_core::port::{
     Action, BlobStage, BlobStageExt, Collection, Content, Disposition, DocumentKey, EventSource,
-    Expect, Query, StateStore, StateStoreExt, Write,
+    Expect, Query, Settled, StateStore, StateStoreExt, Write,
 };
 use omnisync_testkit::clock::ManualClock;
 use omnisync_testkit::contract::block_on;
@@ -151,6 +151,43 @@ fn a_queue_sets_aside_what_was_delivered_too_often() {
     }
     assert!(block_on(queue.receive(1, Duration::ZERO)).unwrap().ended);
     assert_eq!(queue.dead_letters()[0].reason, "AttemptsExhausted");
+}
+
+#[test]
+fn a_queue_drops_what_it_was_sent_within_its_window() {
+    let (clock, queue) = queue(QueueOptions {
+        duplicate_window: Some(Duration::from_secs(600)),
+        ..QueueOptions::default()
+    });
+    let message = Message::new("a").with_header("message-id", "1");
+    queue.publish(message.clone());
+    queue.publish(message.clone());
+    queue.publish(Message::new("a"));
+    assert_eq!(queue.unsettled(), 2);
+    clock.advance(Duration::from_secs(600));
+    queue.publish(message);
+    assert_eq!(queue.unsettled(), 3);
+}
+
+#[test]
+fn a_return_by_copy_that_breaks_off_leaves_both() {
+    let (clock, queue) = queue(QueueOptions {
+        returns_by_copy: true,
+        broken_return_every: Some(2),
+        ..QueueOptions::default()
+    });
+    queue.publish(Message::new("a"));
+    let delay = Disposition::RetryAfter(Duration::from_secs(5));
+    for expected in [1, 2] {
+        let received = block_on(queue.receive(1, Duration::ZERO)).unwrap();
+        let settled = block_on(queue.settle(&received.deliveries[0], delay.clone()));
+        match settled {
+            Ok(settled) => assert_eq!((settled, expected), (Settled::Returned, 1)),
+            Err(error) => assert!(error.is_ambiguous() && expected == 2),
+        }
+        assert_eq!(queue.unsettled(), expected);
+        clock.advance(Duration::from_secs(5));
+    }
 }
 
 #[test]

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use omnisync_core::id::BlobName;
-use omnisync_core::port::{BlobStage, Clock, EventSource, IdSource, StateStore};
+use chrono::{DateTime, Utc};
+use omnisync_core::id::{BlobName, SecretName};
+use omnisync_core::port::{BlobStage, Clock, EventSource, IdSource, SecretSource, StateStore};
 use omnisync_testkit::clock::ManualClock;
 use omnisync_testkit::contract::{
-    BlobStageFixture, ClockFixture, EventSourceFixture, IdSourceFixture, StateStoreFixture,
+    BlobStageFixture, ClockFixture, EventSourceFixture, IdSourceFixture, SecretSourceFixture,
+    StateStoreFixture,
 };
 use omnisync_testkit::fake::{
-    DeadLetter, MemoryBlobStage, MemoryBlobStageOptions, MemoryStateStore, MemoryStateStoreOptions,
-    Message, QueueOptions, QueueSource,
+    DeadLetter, MemoryBlobStage, MemoryBlobStageOptions, MemorySecrets, MemoryStateStore,
+    MemoryStateStoreOptions, Message, QueueOptions, QueueSource,
 };
 use omnisync_testkit::ids::SeqIds;
 
@@ -182,5 +184,58 @@ impl IdSourceFixture for Ids {
     async fn sources(&self) -> [Arc<dyn IdSource>; 2] {
         self.0
             .map(|seed| Arc::new(SeqIds::new(seed)) as Arc<dyn IdSource>)
+    }
+}
+
+pub(crate) struct Vault {
+    clock: ManualClock,
+    secrets: MemorySecrets,
+    pub(crate) wrap: Wrap<dyn SecretSource>,
+}
+
+impl Default for Vault {
+    fn default() -> Self {
+        let clock = ManualClock::default();
+        let secrets = MemorySecrets::new(Arc::new(clock.clone()));
+        Self {
+            clock,
+            secrets,
+            wrap: |source| source,
+        }
+    }
+}
+
+#[async_trait]
+impl SecretSourceFixture for Vault {
+    async fn source(&self) -> Arc<dyn SecretSource> {
+        (self.wrap)(Arc::new(self.secrets.clone()))
+    }
+
+    async fn set(&self, name: &SecretName, value: &str, expires_at: Option<DateTime<Utc>>) {
+        self.secrets.set_until(name, value, expires_at);
+    }
+
+    async fn remove(&self, name: &SecretName) {
+        self.secrets.remove(name);
+    }
+
+    async fn disable(&self, name: &SecretName) {
+        self.secrets.disable(name);
+    }
+
+    async fn deny(&self, name: &SecretName) {
+        self.secrets.deny(name);
+    }
+
+    async fn set_down(&self, is_down: bool) {
+        self.secrets.set_down(is_down);
+    }
+
+    async fn now(&self) -> DateTime<Utc> {
+        self.clock.now()
+    }
+
+    async fn pass(&self, by: Duration) {
+        self.clock.advance(by);
     }
 }

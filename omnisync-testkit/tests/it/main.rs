@@ -4,6 +4,7 @@
 
 mod contracts;
 mod explore;
+mod fake_crm;
 mod fake_erp;
 mod fakes;
 mod fixture;
@@ -12,9 +13,12 @@ mod regressions;
 mod sim;
 mod teeth;
 
+mod crm;
 mod erp;
 mod log;
 mod zoo;
 
 #[cfg(feature = "servers")]
 mod server_fno;
+#[cfg(feature = "service-bus")]
+mod server_service_bus;

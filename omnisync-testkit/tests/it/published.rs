@@ -27,7 +27,7 @@ use omnisync_testkit::fake::{
 };
 use omnisync_testkit::fault::{Call, Effect, Interceptor, Seam, Verdict};
 use omnisync_testkit::ids::SeqIds;
-use omnisync_testkit::zoo::published::{
+use omnisync_testkit::zoo::orders::published::{
     Delivered, Ingested, ORDERS, OrderDocument, PublishedHost, PublishedOptions, PublishedPorts,
     Status, Transformed,
 };

@@ -3,11 +3,15 @@
 use std::fs;
 use std::path::Path;
 
-use omnisync_testkit::sim::orders::scenarios;
 use omnisync_testkit::sim::regression::{Kept, Regression, read_folder};
-use omnisync_testkit::sim::{Explorer, Scenario as _};
+use omnisync_testkit::sim::{Explorer, Replayed, Scenario, Tape, crm, orders};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../regressions");
+
+fn replay_one_of<S: Scenario>(all: &[S], name: &str, tape: &Tape) -> Option<Replayed> {
+    let scenario = all.iter().find(|scenario| scenario.name() == name)?;
+    Some(Explorer::new(scenario).replay(tape))
+}
 
 fn replay(kept: &Kept) -> Result<(), String> {
     let Regression {
@@ -16,10 +20,9 @@ fn replay(kept: &Kept) -> Result<(), String> {
         tape,
     } = &kept.regression;
     let file = kept.path.display();
-    let scenarios = scenarios();
-    let scenario = scenarios.iter().find(|scenario| scenario.name() == name);
-    let scenario = scenario.ok_or_else(|| format!("{file}: there is no scenario `{name}`"))?;
-    let replayed = Explorer::new(scenario).replay(tape);
+    let replayed = replay_one_of(&orders::scenarios(), name, tape)
+        .or_else(|| replay_one_of(&crm::scenarios(), name, tape))
+        .ok_or_else(|| format!("{file}: there is no scenario `{name}`"))?;
     match replayed.violation {
         None => Ok(()),
         Some(violation) => Err(format!(

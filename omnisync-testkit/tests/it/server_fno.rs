@@ -1,7 +1,7 @@
 //! The Finance & Operations server, over HTTP.
 
 mod access;
-mod client;
+pub(crate) mod client;
 mod connector;
 mod faults;
 mod importing;

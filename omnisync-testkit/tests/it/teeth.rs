@@ -2,8 +2,10 @@
 
 mod blob_stage;
 mod clocks;
+mod crm_sink;
 mod erp_importer;
 mod event_source;
+mod secret_source;
 mod state_store;
 
 use omnisync_testkit::contract::Clause;

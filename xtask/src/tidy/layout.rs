@@ -30,6 +30,7 @@ const REQUIRED: &[&str] = &[
 const OPTIONAL: &[&str] = &[
     ".github",
     "UPGRADE.md",
+    "conformance",
     "docs",
     "fuzz",
     "regressions",

@@ -13,7 +13,12 @@ const DATA_FOLDERS: &[&str] = &["generated", "golden", "proptest-regressions", "
 const INPUT_FOLDERS: &[&str] = &["data", "fixture", "fixtures"];
 
 /// Files whose text is not ours to change.
-const GIVEN_FILES: &[&str] = &["Cargo.lock", "LICENSE-APACHE", "LICENSE-MIT"];
+const GIVEN_FILES: &[&str] = &[
+    "Cargo.lock",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "package-lock.json",
+];
 
 /// A file of the repository.
 #[derive(Debug)]

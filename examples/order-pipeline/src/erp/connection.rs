@@ -7,13 +7,9 @@ use omnisync_adapters_local::SystemIds;
 use omnisync_core::flow::Worker;
 use omnisync_core::policy::Refused;
 use omnisync_core::port::{IdSource, StateStore};
-use omnisync_http::{
-    Client, EntraClientCredentials, EntraConfig, ManagedIdentity, ManagedIdentityConfig,
-    ReqwestConfig, SharedBudget, SharedThrottle, TokenCache, TokenProvider, Transport,
-    WorkloadIdentity,
-};
+use omnisync_http::{Client, ReqwestConfig, SharedBudget, SharedThrottle, TokenCache, Transport};
 
-use super::settings::{Credentials, FinOpsSettings};
+use super::finops::FinOpsSettings;
 use crate::error::HostError;
 
 /// The importer of an environment, with a throttle for everything that asks it.
@@ -29,7 +25,7 @@ pub(super) fn open(
         let (clock, ids) = (Arc::clone(&clock), Arc::clone(&ids));
         Client::builder(Arc::clone(&transport), clock, ids).with_config(settings.http.clone())
     };
-    let provider = provider(&settings.credentials, client().build()?)?;
+    let provider = settings.credentials.provider(client().build()?)?;
     let tokens = TokenCache::new(provider, Arc::clone(&clock), Arc::clone(&ids));
     let throttle = SharedThrottle::new(settings.throttle, Arc::clone(&clock));
     let client = client()
@@ -43,36 +39,4 @@ pub(super) fn open(
         .environment
         .build(client, clock, Arc::clone(store))?;
     Ok(importer)
-}
-
-fn provider(
-    credentials: &Credentials,
-    client: Client,
-) -> Result<Arc<dyn TokenProvider>, HostError> {
-    Ok(match credentials {
-        Credentials::ClientSecret {
-            tenant,
-            client_id,
-            client_secret,
-            authority,
-        } => {
-            let config = EntraConfig::new(tenant, client_id, client_secret.read()?);
-            let config = match authority {
-                Some(url) => config.with_authority(url),
-                None => config,
-            };
-            Arc::new(EntraClientCredentials::new(config, client)?)
-        }
-        Credentials::ManagedIdentity { client_id } => {
-            let config = ManagedIdentityConfig::from_env(std::env::vars());
-            let config = match client_id {
-                Some(id) => config.with_client_id(id),
-                None => config,
-            };
-            Arc::new(ManagedIdentity::new(config, client)?)
-        }
-        Credentials::WorkloadIdentity(config) => {
-            Arc::new(WorkloadIdentity::new(config.clone(), client)?)
-        }
-    })
 }

@@ -1,9 +1,9 @@
 //! Where packages go: the ERP in the work folder, or an environment of Finance & Operations.
 
 mod connection;
-mod settings;
+mod finops;
 
-pub(crate) use settings::FinOpsSettings;
+pub(crate) use finops::FinOpsSettings;
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -17,6 +17,8 @@ use omnisync_core::port::{ErpImporter, Notice, Notifier, StateStore};
 use omnisync_testkit::fake::{FakeErp, FakeErpOptions};
 
 use crate::error::HostError;
+use crate::host::field_map;
+use crate::settings;
 use crate::workspace::Workspace;
 
 /// Which ERP takes the packages.
@@ -42,15 +44,14 @@ impl ErpChoice {
             let what = "Finance & Operations imports layout dmf and no other: leave out --layout";
             return Err(HostError::Config(what.to_owned()));
         }
-        let settings = FinOpsSettings::read(path)?;
-        Ok(Self::FinOps(Box::new(settings)))
+        Ok(Self::FinOps(Box::new(settings::read(path)?)))
     }
 
     /// How orders become rows.
     pub(crate) fn map(&self, layout: Layout) -> FieldMap {
-        match (self, layout) {
-            (Self::BuiltIn { .. }, Layout::Seed) => FieldMap::seed(),
-            _ => FieldMap::dmf(),
+        match self {
+            Self::BuiltIn { .. } => field_map(layout),
+            Self::FinOps(_) => field_map(Layout::Dmf),
         }
     }
 
@@ -70,7 +71,7 @@ impl ErpChoice {
         }
     }
 
-    /// Opens the ERP. One in the network is behind a breaker that all workers share.
+    /// Opens the ERP.
     pub(crate) fn open(
         self,
         workspace: &Workspace,
@@ -85,15 +86,22 @@ impl ErpChoice {
                 };
                 Ok(Arc::new(FakeErp::open(workspace.erp(), options)?))
             }
-            Self::FinOps(settings) => {
-                let peer = settings.environment.base_url.clone();
-                let guard = Guard::new(peer, Arc::clone(store), worker.clone(), settings.guard)
-                    .with_notifier(Arc::new(StandardError));
-                let importer = connection::open(*settings, store, worker)?;
-                Ok(Arc::new(GuardedErp::new(importer, Arc::new(guard))))
-            }
+            Self::FinOps(settings) => open_environment(*settings, store, worker),
         }
     }
+}
+
+/// Opens an environment, behind a breaker that all workers share.
+pub(crate) fn open_environment(
+    settings: FinOpsSettings,
+    store: &Arc<dyn StateStore>,
+    worker: &Worker,
+) -> Result<Arc<dyn ErpImporter>, HostError> {
+    let peer = settings.environment.base_url.clone();
+    let guard = Guard::new(peer, Arc::clone(store), worker.clone(), settings.guard)
+        .with_notifier(Arc::new(StandardError));
+    let importer = connection::open(settings, store, worker)?;
+    Ok(Arc::new(GuardedErp::new(importer, Arc::new(guard))))
 }
 
 /// Tells people where they are: on standard error.

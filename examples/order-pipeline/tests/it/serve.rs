@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Shutdown, TcpStream};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 
@@ -14,14 +14,14 @@ const STRUCTURED: (&str, &str) = ("content-type", "application/cloudevents+json"
 const BATCH: (&str, &str) = ("content-type", "application/cloudevents-batch+json");
 
 /// A server on a port of its own.
-struct Server {
+pub(crate) struct Server {
     process: Running,
     /// Kept open: the server may print more.
     _stdout: BufReader<ChildStdout>,
     address: String,
 }
 
-struct Answer {
+pub(crate) struct Answer {
     status: u16,
     headers: BTreeMap<String, String>,
     body: String,
@@ -43,7 +43,7 @@ impl Answer {
         results.map(word).collect()
     }
 
-    fn check(&self, status: u16, results: &[&str]) {
+    pub(crate) fn check(&self, status: u16, results: &[&str]) {
         assert_eq!(self.status, status, "{}", self.body);
         assert_eq!(self.results(), results, "{}", self.body);
     }
@@ -51,8 +51,19 @@ impl Answer {
 
 impl Server {
     fn start(host: &Host, arguments: &[&str]) -> Self {
+        Self::start_in(host, &[], arguments)
+    }
+
+    fn start_in(host: &Host, variables: &[(&str, &str)], arguments: &[&str]) -> Self {
         let mut command = host.command("serve");
-        command.args(["--listen", "127.0.0.1:0"]).args(arguments);
+        command.envs(variables.iter().copied());
+        command.args(arguments);
+        Self::of(command)
+    }
+
+    /// Starts a command that serves, on a free port.
+    pub(crate) fn of(mut command: Command) -> Self {
+        command.args(["--listen", "127.0.0.1:0"]);
         let mut child: Child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -75,15 +86,25 @@ impl Server {
     }
 
     fn request(&self, method: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        self.request_to("/", method, headers, body)
+    }
+
+    fn request_to(
+        &self,
+        target: &str,
+        method: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
         let mut stream = self.connect();
         stream
-            .write_all(&head(method, headers, body.len()))
+            .write_all(&head_to(target, method, headers, body.len()))
             .unwrap();
         stream.write_all(body).unwrap();
         answer(stream)
     }
 
-    fn post(&self, event: &Value) -> Answer {
+    pub(crate) fn post(&self, event: &Value) -> Answer {
         self.request("POST", &[STRUCTURED], event.to_string().as_bytes())
     }
 
@@ -104,19 +125,23 @@ impl Server {
         status
     }
 
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         self.terminate();
         assert_eq!(self.wait().code(), Some(0));
     }
 }
 
 fn head(method: &str, headers: &[(&str, &str)], length: usize) -> Vec<u8> {
+    head_to("/", method, headers, length)
+}
+
+fn head_to(target: &str, method: &str, headers: &[(&str, &str)], length: usize) -> Vec<u8> {
     let headers: Vec<String> = headers
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
     format!(
-        "{method} / HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{}content-length: \
+        "{method} {target} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{}content-length: \
          {length}\r\n\r\n",
         headers.concat()
     )
@@ -249,13 +274,14 @@ fn a_body_that_is_too_large_is_refused_before_it_is_sent() {
     let server = Server::start(&host, &[]);
     let mut announced = server.connect();
     announced
-        .write_all(&head("POST", &[BATCH], 17 << 20))
+        .write_all(&head("POST", &[BATCH], 1_114_113))
         .unwrap();
 
     assert_eq!(answer(announced).status, 413);
 
     let mut event = order(1, 1);
-    event["data"]["customerId"] = json!("x".repeat(2 << 20));
+    // Larger than an event may be, and no larger than a delivery.
+    event["data"]["customerId"] = json!("x".repeat(1_060_000));
     server.post(&event).check(413, &["TooLarge"]);
     server.stop();
     assert!(host.states().is_empty());
@@ -290,6 +316,24 @@ fn a_body_without_a_length_is_refused_where_it_grows_too_large() {
 }
 
 #[test]
+fn a_body_that_breaks_off_comes_again() {
+    let host = Host::new();
+    let server = Server::start(&host, &[]);
+    let body = order(1, 1).to_string();
+    let mut stream = server.connect();
+    stream
+        .write_all(&head("POST", &[STRUCTURED], body.len()))
+        .unwrap();
+    stream.write_all(&body.as_bytes()[..10]).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+
+    assert_eq!(answer(stream).status, 503);
+
+    server.stop();
+    assert!(host.states().is_empty());
+}
+
+#[test]
 fn too_many_requests_are_told_to_come_again() {
     let host = Host::new();
     let server = Server::start(&host, &["--max-requests", "1"]);
@@ -312,6 +356,71 @@ fn too_many_requests_are_told_to_come_again() {
     answer(held).check(200, &["Accepted"]);
     server.post(&order(2, 2)).check(200, &["Accepted"]);
     server.stop();
+}
+
+#[test]
+fn only_who_knows_a_secret_may_deliver() {
+    let host = Host::new();
+    let (old, new) = ("the-old-secret-of-this-test", "the-new-secret-of-this-test");
+    let server = Server::start_in(
+        &host,
+        &[("OLD_SECRET", old), ("NEW_SECRET", new)],
+        &["--secret-env", "OLD_SECRET", "--secret-env", "NEW_SECRET"],
+    );
+    let deliver = |number, target: &str, header: Option<&str>| {
+        let mut headers = vec![STRUCTURED];
+        headers.extend(header.map(|secret| ("x-omnisync-secret", secret)));
+        let body = order(number, 1).to_string();
+        server.request_to(target, "POST", &headers, body.as_bytes())
+    };
+
+    deliver(1, &format!("/?code={old}"), None).check(200, &["Accepted"]);
+    deliver(2, "/", Some(new)).check(200, &["Accepted"]);
+    for (target, header) in [("/", None), ("/?code=guessed", None), ("/", Some(""))] {
+        let refused = deliver(3, target, header);
+        assert_eq!(refused.status, 401, "{}", refused.body);
+    }
+    // The body of a stranger is not even asked for.
+    let mut stranger = server.connect();
+    let headers = [STRUCTURED, ("expect", "100-continue")];
+    stranger.write_all(&head("POST", &headers, 100)).unwrap();
+    assert_eq!(answer(stranger).status, 401);
+
+    server.stop();
+    assert_eq!(host.states().len(), 2);
+}
+
+#[test]
+fn a_secret_that_is_missing_or_short_is_reported() {
+    let host = Host::new();
+    let mut command = host.command("serve");
+    command.args(["--listen", "127.0.0.1:0", "--secret-env", "NO_SUCH_SECRET"]);
+    let missing = fails(&command.output().unwrap());
+    let short = fails(&command.env("NO_SUCH_SECRET", "short").output().unwrap());
+
+    assert!(missing.contains("NO_SUCH_SECRET"), "{missing}");
+    assert!(short.contains("16 bytes"), "{short}");
+}
+
+#[test]
+fn without_a_secret_other_machines_reach_nothing_unless_that_is_wanted() {
+    let host = Host::new();
+    let mut command = host.command("serve");
+    let refused = fails(&command.args(["--listen", "0.0.0.0:0"]).output().unwrap());
+    for advice in ["--secret-env", "--listen", "--open"] {
+        assert!(refused.contains(advice), "{refused}");
+    }
+    // An address of documentation: nobody can listen on it.
+    let mut command = host.command("serve");
+    command.args(["--listen", "192.0.2.1:80", "--open"]);
+    let open = fails(&command.output().unwrap());
+    let mut command = host.command("serve");
+    command.env("SECRET", "the-long-secret-of-this-test");
+    command.args(["--listen", "192.0.2.1:80", "--secret-env", "SECRET"]);
+    let closed = fails(&command.output().unwrap());
+    for error in [open, closed] {
+        assert!(error.contains("listen on 192.0.2.1:80"), "{error}");
+    }
 }
 
 #[test]

@@ -57,7 +57,8 @@ impl BatchFlow {
     /// # Errors
     /// Those of store and stage, and `Corrupt` for a stored package or order that was altered.
     /// The batch stays where it is; run again. One that somebody has to repair is left alone for
-    /// a while, so that the batches behind it go on.
+    /// a while, so that the batches behind it go on, and one whose document was altered is told
+    /// once there is nothing else to do.
     pub async fn run_once(&self) -> Result<BatchOutcome, PortError> {
         Box::pin(self.run(false)).await
     }
@@ -73,11 +74,15 @@ impl BatchFlow {
     #[instrument(skip_all, fields(worker = %self.worker.id, batch.id = tracing::field::Empty))]
     async fn run(&self, requested: bool) -> Result<BatchOutcome, PortError> {
         let mut dropped = Vec::new();
-        let (batch, proposal) = match self.take_over().await? {
+        let mut unreadable = None;
+        let (batch, proposal) = match self.take_over(&mut unreadable).await? {
             Some(batch) => (batch, None),
             None => match self.open(requested, &mut dropped).await? {
                 Opened::Batch(batch, proposal) => (*batch, Some(proposal)),
-                Opened::Nothing => return Ok(BatchOutcome::of(BatchStep::Idle, None, dropped)),
+                Opened::Nothing => {
+                    let idle = BatchOutcome::of(BatchStep::Idle, None, dropped);
+                    return unreadable.map_or(Ok(idle), Err);
+                }
                 Opened::Elsewhere(id) => {
                     return Ok(BatchOutcome::of(BatchStep::Elsewhere, Some(id), dropped));
                 }
@@ -130,15 +135,21 @@ impl BatchFlow {
         }
     }
 
-    /// Takes the oldest batch that nobody holds any more.
-    async fn take_over(&self) -> Result<Option<Stored<BatchRecord>>, PortError> {
+    /// Takes the oldest batch that nobody holds any more, and says why one cannot be read.
+    async fn take_over(
+        &self,
+        unreadable: &mut Option<PortError>,
+    ) -> Result<Option<Stored<BatchRecord>>, PortError> {
         let now = self.worker.now();
         for state in [BatchState::Sealed, BatchState::Open] {
             let batches = self
                 .repository
                 .batches(state, &self.spec.project, BATCHES_EXAMINED_MAX)
                 .await?;
-            for batch in batches {
+            if let Some(error) = batches.unreadable {
+                unreadable.get_or_insert(error);
+            }
+            for batch in batches.readable {
                 if !batch.record.may_be_taken_by(&self.worker.id, now) {
                     continue;
                 }

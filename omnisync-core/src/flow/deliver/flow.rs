@@ -67,7 +67,8 @@ impl Deliver {
     /// # Errors
     /// Those of store and stage, `Corrupt` for a package that was altered, and errors of the ERP
     /// that somebody has to repair. The batch stays where it is; run again. A package that the
-    /// ERP does not have leaves its project to the batches behind it meanwhile.
+    /// ERP does not have leaves its project to the batches behind it meanwhile. `Corrupt` also for
+    /// a batch whose document was altered, once there is nothing else to do.
     #[instrument(skip_all, fields(worker = %self.worker.id))]
     pub async fn run_once(&self) -> Result<DeliverOutcome, PortError> {
         Box::pin(self.run()).await
@@ -77,13 +78,15 @@ impl Deliver {
         let now = self.worker.now();
         let mut next_due: Option<DateTime<Utc>> = None;
         let mut holder = None;
+        let mut unreadable = None;
         // What the ERP has comes first: it occupies the project.
         for state in [BatchState::Submitted, BatchState::Staged] {
             let batches = self
                 .repository
                 .batches(state, &self.spec.project, BATCHES_EXAMINED_MAX)
                 .await?;
-            for batch in batches {
+            unreadable = unreadable.or(batches.unreadable);
+            for batch in batches.readable {
                 if !batch.record.may_be_taken_by(&self.worker.id, now) {
                     let due = due_at(&batch.record);
                     next_due = Some(next_due.map_or(due, |earlier| earlier.min(due)));
@@ -115,10 +118,13 @@ impl Deliver {
                 };
             }
         }
-        Ok(DeliverOutcome::of(
-            None,
-            Delivered::Idle { until: next_due },
-        ))
+        match unreadable {
+            Some(error) => Err(error),
+            None => Ok(DeliverOutcome::of(
+                None,
+                Delivered::Idle { until: next_due },
+            )),
+        }
     }
 
     async fn proceed(&self, batch: Stored<BatchRecord>) -> Result<DeliverOutcome, PortError> {

@@ -120,8 +120,14 @@ impl Ingest {
     }
 
     /// Takes in events that were pushed: by a webhook, say. Results come in the order of the
-    /// events, and `Stored` means that the store has acknowledged.
+    /// events, and `Stored` means that the store has acknowledged. While the store is down, or asked
+    /// for a pause, every event fails as `Unavailable` with the time that is left.
     pub async fn accept(&self, events: Vec<Result<CloudEvent, EventError>>) -> Vec<Intaken> {
+        let now = self.worker.now();
+        if let Some(until) = self.breaker().blocked_until(now) {
+            let left = (until - now).to_std().unwrap_or_default();
+            return events.iter().map(|_| not_now(left)).collect();
+        }
         self.accept_each(
             events
                 .into_iter()
@@ -430,6 +436,18 @@ fn fate_of(decided: Result<Verdict, PortError>) -> Fate {
 /// True for failures that say nothing about the store as a whole.
 fn concerns_one_order(error: &PortError) -> bool {
     matches!(error.kind(), ErrorKind::TooLarge | ErrorKind::Corrupt)
+}
+
+/// An event that is not looked at while the store is to be left alone.
+fn not_now(left: Duration) -> Intaken {
+    let error = PortError::new(ErrorKind::Unavailable, "ingest.accept")
+        .with_detail("the store is down or asked for a pause")
+        .with_retry_after(left);
+    Intaken {
+        order: None,
+        fate: Fate::Failed(error),
+        warnings: Vec::new(),
+    }
 }
 
 /// The failure of a whole write, once for every event of it.

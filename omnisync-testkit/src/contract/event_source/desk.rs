@@ -156,6 +156,15 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// A source may add headers of its own.
+pub(super) fn as_sent(delivery: &Delivery, message: &Message) -> bool {
+    delivery.body == message.body
+        && message
+            .headers
+            .iter()
+            .all(|(name, value)| delivery.header(name) == Some(value))
+}
+
 /// Bodies as sorted texts.
 pub(super) fn bodies(deliveries: &[Delivery]) -> Vec<String> {
     let mut bodies: Vec<String> = deliveries

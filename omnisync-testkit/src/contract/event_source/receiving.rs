@@ -2,11 +2,11 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use omnisync_core::port::{Delivery, Disposition, Settled};
+use omnisync_core::port::{Disposition, Settled};
 
 use super::super::Violation;
 use super::EventSourceFixture;
-use super::desk::{Desk, bodies};
+use super::desk::{Desk, as_sent, bodies};
 use crate::fake::Message;
 
 /// Clause 1: `receive` gives at most `max` deliveries, and an empty list when nothing arrived.
@@ -116,15 +116,6 @@ pub async fn c07_body_and_headers_arrive_as_sent<F: EventSourceFixture>(
         left.swap_remove(found);
     }
     Ok(())
-}
-
-/// A source may add headers of its own.
-fn as_sent(delivery: &Delivery, message: &Message) -> bool {
-    delivery.body == message.body
-        && message
-            .headers
-            .iter()
-            .all(|(name, value)| delivery.header(name) == Some(value))
 }
 
 /// Clause 8: a finite source says `ended` once everything was handed out and nothing will come

@@ -7,7 +7,8 @@ use omnisync_core::port::{
 
 use super::super::Violation;
 use super::EventSourceFixture;
-use super::desk::{Desk, bodies};
+use super::desk::{Desk, as_sent, bodies};
+use crate::fake::Message;
 
 fn dead_letter(description: &str) -> Disposition {
     Disposition::DeadLetter {
@@ -281,4 +282,55 @@ pub async fn c10_extend_renews_the_lock<F: EventSourceFixture>(
     let late = desk.source.extend(&again).await;
     desk.check
         .refused("extend after settlement", late, &[ErrorKind::LockLost])
+}
+
+/// Clause 11: what comes again after `RetryAfter` is the same message, and so is its dead letter.
+///
+/// # Errors
+/// Says what the source did otherwise.
+pub async fn c11_what_comes_again_is_the_same<F: EventSourceFixture>(
+    fixture: &F,
+) -> Result<(), Violation> {
+    let mut sent = Message::new("{\"city\":\"Zürich\"}");
+    if fixture.carries_headers() {
+        let headers = [("message-id", "m-1"), ("ce-id", "event-1"), ("empty", "")];
+        for (name, value) in headers {
+            sent = sent.with_header(name, value);
+        }
+    }
+    let desk = Desk::open_with(fixture, "event_source.c11", vec![sent.clone()]).await?;
+    let body = String::from_utf8_lossy(&sent.body).into_owned();
+    let mut delivery = desk.only(&body).await?;
+    for round in 0..3 {
+        desk.check.that(
+            as_sent(&delivery, &sent),
+            format!("what comes after {round} returns is what was sent"),
+        )?;
+        let delay = Duration::from_secs(5);
+        desk.settle(&delivery, Disposition::RetryAfter(delay), Settled::Returned)
+            .await?;
+        fixture.pass(delay).await;
+        delivery = desk.only(&body).await?;
+    }
+    if !desk.source.capability().dead_letter {
+        return desk.complete(&delivery).await;
+    }
+    desk.settle(&delivery, dead_letter("/city"), Settled::DeadLettered)
+        .await?;
+    let letters = fixture.dead_letters().await;
+    let letter = desk
+        .check
+        .some("the dead letter", letters.into_iter().next())?;
+    desk.check.equal(
+        "the body of the dead letter",
+        &letter.message.body,
+        &sent.body,
+    )?;
+    // A back end that keeps no headers there gives none.
+    let kept = &letter.message.headers;
+    let lost = sent.headers.iter().find(|header| !kept.contains(header));
+    desk.check.that(
+        kept.is_empty() || lost.is_none(),
+        format!("the dead letter keeps every header, but {lost:?}"),
+    )
 }

@@ -2,6 +2,7 @@
 //! distortion looks there.
 
 mod blob_stage;
+mod crm_sink;
 mod erp_importer;
 mod event_source;
 mod state_store;

@@ -49,6 +49,7 @@ pub struct Explorer<'s> {
     scenario: &'s dyn Scenario,
     threads: usize,
     shrinks: bool,
+    repeats: bool,
 }
 
 impl std::fmt::Debug for Explorer<'_> {
@@ -84,6 +85,7 @@ impl<'s> Explorer<'s> {
             scenario,
             threads: thread::available_parallelism().map_or(1, NonZero::get),
             shrinks: true,
+            repeats: true,
         }
     }
 
@@ -98,6 +100,14 @@ impl<'s> Explorer<'s> {
     #[must_use]
     pub fn without_shrinking(mut self) -> Self {
         self.shrinks = false;
+        self
+    }
+
+    /// The same explorer, which takes for granted that a failing run can be made again: for rates of
+    /// what fails nearly always.
+    #[must_use]
+    pub fn without_repeating(mut self) -> Self {
+        self.repeats = false;
         self
     }
 
@@ -227,6 +237,7 @@ impl<'s> Explorer<'s> {
             count,
             threads: self.threads,
             repeat_every: REPEAT_EVERY,
+            repeat_failures: self.repeats,
             mode,
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Batch<'b> {
     pub(super) threads: usize,
     /// Every so many runs is made twice; 0 for none.
     pub(super) repeat_every: u64,
+    /// Every run that fails is made twice.
+    pub(super) repeat_failures: bool,
     /// The choices of the run with this number; `None` when there is no such run.
     pub(super) mode: &'b (dyn Fn(u64) -> Option<Mode> + Sync),
 }
@@ -109,7 +111,7 @@ impl Batch<'_> {
         report.add(&ran);
         report.seeds += u64::from(is_seed);
         let is_due = self.repeat_every > 0 && number.is_multiple_of(self.repeat_every);
-        if is_due || ran.violation.is_some() {
+        if is_due || self.repeat_failures && ran.violation.is_some() {
             repeat(self.scenario, &mut ran);
             report.repeated += 1;
         }

@@ -13,7 +13,7 @@ use super::super::world::Sim;
 use super::host::{Pipeline, PipelinePolicies, Ports};
 use super::scenario::{Lateness, OrderScenario};
 use super::workload::Twist;
-use crate::fake::FakeErpOptions;
+use crate::fake::{FakeErpOptions, QueueOptions};
 
 /// Everything worth seeing at least once.
 pub const MARKS: [&str; 37] = [
@@ -119,6 +119,15 @@ pub fn scenarios() -> Vec<OrderScenario> {
             .with_marks(MARKS),
     ];
     all.extend(hard_erps());
+    all.push(
+        pipeline("queue-copies")
+            .with_orders([Plain, Update])
+            .with_queue(QueueOptions {
+                returns_by_copy: true,
+                broken_return_every: Some(2),
+                ..QueueOptions::default()
+            }),
+    );
     all
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use omnisync_testkit::contract::block_on;
-use omnisync_testkit::zoo::published::Status;
+use omnisync_testkit::zoo::orders::published::Status;
 
 use super::{DAY, World, created};
 

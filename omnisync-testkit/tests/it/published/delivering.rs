@@ -10,7 +10,7 @@ use omnisync_testkit::contract::block_on;
 use omnisync_testkit::fake::{FakeErpOptions, OrderFailure};
 use omnisync_testkit::fault::{Fault, FaultPlan};
 use omnisync_testkit::journal::Journal;
-use omnisync_testkit::zoo::published::{Delivered, Status};
+use omnisync_testkit::zoo::orders::published::{Delivered, Status};
 
 use super::{World, believed_success};
 

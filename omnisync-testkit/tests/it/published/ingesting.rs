@@ -6,7 +6,7 @@ use omnisync_core::error::ErrorKind;
 use omnisync_core::port::DeadLetterReason;
 use omnisync_testkit::contract::block_on;
 use omnisync_testkit::fault::{Fault, FaultPlan};
-use omnisync_testkit::zoo::published::{Ingested, Status};
+use omnisync_testkit::zoo::orders::published::{Ingested, Status};
 
 use super::{Gate, HOUR, World, created, event, ingest_one, packed, until_held, updated};
 

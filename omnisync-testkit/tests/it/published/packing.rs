@@ -7,7 +7,7 @@ use omnisync_core::error::ErrorKind;
 use omnisync_testkit::contract::block_on;
 use omnisync_testkit::fake::{MemoryStateStoreOptions, Message};
 use omnisync_testkit::fault::{Fault, FaultPlan};
-use omnisync_testkit::zoo::published::{Status, Transformed};
+use omnisync_testkit::zoo::orders::published::{Status, Transformed};
 
 use super::{DAY, Gate, World, event, ingest_one, packed, until_held};
 

@@ -72,7 +72,10 @@ fn outcome(operation: &str, distortion: Option<Distortion>) -> Outcome {
     }
 }
 
-const BEFORE: &str = "documents a b c, blobs old, 4 unsettled, 0 submitted";
+const BEFORE: &str = "documents a b c, blobs old, 4 unsettled, 0 submitted, 5 changes";
+
+/// One change more in the CRM.
+const CHANGED: &str = "documents a b c, blobs old, 4 unsettled, 0 submitted, 6 changes";
 
 #[track_caller]
 fn check(operation: &str, distortion: Distortion, told: &str, seen: &[&str], state: &str) {
@@ -95,14 +98,14 @@ fn an_undistorted_call_does_what_it_says() {
             "state_store.write",
             "Ok Ok Ok",
             "wrote x, wrote y, wrote z",
-            "documents a b c x y z, blobs old, 4 unsettled, 0 submitted",
+            "documents a b c x y z, blobs old, 4 unsettled, 0 submitted, 5 changes",
         ),
         ("state_store.query", "a b c", "page a b c", BEFORE),
         (
             "blob_stage.put",
             "new 8",
             "put new 8",
-            "documents a b c, blobs new old, 4 unsettled, 0 submitted",
+            "documents a b c, blobs new old, 4 unsettled, 0 submitted, 5 changes",
         ),
         ("blob_stage.get", CONTENT, "", BEFORE),
         ("blob_stage.list", "old", "", BEFORE),
@@ -110,7 +113,7 @@ fn an_undistorted_call_does_what_it_says() {
             "blob_stage.delete",
             "true",
             "deleted old",
-            "documents a b c, blobs , 4 unsettled, 0 submitted",
+            "documents a b c, blobs , 4 unsettled, 0 submitted, 5 changes",
         ),
         (
             "event_source.receive",
@@ -122,20 +125,37 @@ fn an_undistorted_call_does_what_it_says() {
             "event_source.settle",
             "Completed",
             "Completed 1",
-            "documents a b c, blobs old, 3 unsettled, 0 submitted",
+            "documents a b c, blobs old, 3 unsettled, 0 submitted, 5 changes",
         ),
         ("event_source.extend", "2026-01-01 00:01:00 UTC", "", BEFORE),
         (
             "erp_importer.submit",
             "number 1",
             "submitted",
-            "documents a b c, blobs old, 4 unsettled, 1 submitted",
+            "documents a b c, blobs old, 4 unsettled, 1 submitted, 5 changes",
         ),
         ("erp_importer.status", "Succeeded", "said Succeeded", BEFORE),
         (
             "erp_importer.results",
             "Toy=1 Toy=2 Toy=3",
             "said Toy=1, said Toy=2, said Toy=3",
+            BEFORE,
+        ),
+        ("crm_sink.read", "v1", "saw crm-1", BEFORE),
+        (
+            "crm_sink.find",
+            "crm-1 crm-2 crm-3",
+            "found crm-1 crm-2 crm-3",
+            BEFORE,
+        ),
+        ("crm_sink.create", "crm-5 v6", "created crm-5 v6", CHANGED),
+        ("crm_sink.update", "crm-1 v6", "updated crm-1 v6", CHANGED),
+        ("crm_sink.remove", "crm-2 v6", "removed crm-2 v6", CHANGED),
+        ("crm_sink.restore", "crm-4 v6", "restored crm-4 v6", CHANGED),
+        (
+            "crm_sink.changes",
+            "crm-1 crm-2 crm-3 crm-4",
+            "changed crm-1 crm-2 crm-3 crm-4",
             BEFORE,
         ),
     ] {
@@ -148,8 +168,9 @@ fn an_undistorted_call_does_what_it_says() {
 
 #[test]
 fn part_of_a_write_is_sent_or_one_answer_is_lost() {
-    let after =
-        |written: &str| format!("documents a b c{written}, blobs old, 4 unsettled, 0 submitted");
+    let after = |written: &str| {
+        format!("documents a b c{written}, blobs old, 4 unsettled, 0 submitted, 5 changes")
+    };
     // Even dice say how many items are sent.
     for (dice, told, seen, written) in [
         (0, "Unavailable Unavailable Unavailable", &[][..], ""),
@@ -187,7 +208,7 @@ fn a_repeated_write_tells_of_the_second_attempt() {
             "y AlreadyExists",
             "z AlreadyExists",
         ],
-        "documents a b c x y z, blobs old, 4 unsettled, 0 submitted",
+        "documents a b c x y z, blobs old, 4 unsettled, 0 submitted, 5 changes",
     );
 }
 
@@ -215,6 +236,12 @@ fn a_shuffle_changes_the_order_and_nothing_else() {
     check_shuffled("state_store.query", "a b c", |told| {
         vec![format!("page {told}")]
     });
+    check_shuffled("crm_sink.find", "crm-1 crm-2 crm-3", |told| {
+        vec![format!("found {told}")]
+    });
+    check_shuffled("crm_sink.changes", "crm-1 crm-2 crm-3 crm-4", |told| {
+        vec![format!("changed {told}")]
+    });
     let said = |told: &str| told.split(' ').map(|word| format!("said {word}")).collect();
     check_shuffled("erp_importer.results", "Toy=1 Toy=2 Toy=3", said);
     // An observer sees deliveries as the source hands them out.
@@ -237,7 +264,7 @@ fn a_repeated_upload_finds_itself() {
     let outcome = outcome("blob_stage.put", Some(Distortion::Repeated));
     assert_eq!(outcome.told, Err(ErrorKind::AlreadyExists));
     assert_eq!(outcome.seen, ["put new 8", "refused AlreadyExists"]);
-    let after = "documents a b c, blobs new old, 4 unsettled, 0 submitted";
+    let after = "documents a b c, blobs new old, 4 unsettled, 0 submitted, 5 changes";
     assert_eq!(outcome.state, after);
 }
 
@@ -267,7 +294,7 @@ fn a_repeated_settlement_comes_too_late() {
     let outcome = outcome("event_source.settle", Some(Distortion::Repeated));
     assert_eq!(outcome.told, Err(ErrorKind::LockLost));
     assert_eq!(outcome.seen, ["Completed 1", "refused LockLost"]);
-    let after = "documents a b c, blobs old, 3 unsettled, 0 submitted";
+    let after = "documents a b c, blobs old, 3 unsettled, 0 submitted, 5 changes";
     assert_eq!(outcome.state, after);
 }
 
@@ -286,8 +313,36 @@ fn a_repeated_submission_reaches_the_erp_twice() {
         Distortion::Repeated,
         "number 2",
         &["submitted", "submitted"],
-        "documents a b c, blobs old, 4 unsettled, 2 submitted",
+        "documents a b c, blobs old, 4 unsettled, 2 submitted, 5 changes",
     );
+}
+
+#[test]
+fn a_repeated_write_of_a_record_changes_it_once() {
+    for (operation, told, seen) in [
+        ("create", "crm-5 v6", "created crm-5 v6"),
+        ("remove", "crm-2 v6", "removed crm-2 v6"),
+        ("restore", "crm-4 v6", "restored crm-4 v6"),
+    ] {
+        let operation = format!("crm_sink.{operation}");
+        check(&operation, Distortion::Repeated, told, &[seen; 2], CHANGED);
+    }
+    let outcome = outcome("crm_sink.update", Some(Distortion::Repeated));
+    assert_eq!(outcome.told, Err(ErrorKind::Conflict));
+    assert_eq!(outcome.seen, ["updated crm-1 v6", "refused Conflict"]);
+    assert_eq!(outcome.state, CHANGED);
+}
+
+#[test]
+fn a_record_is_named_twice_among_the_changes() {
+    for (dice, told) in [
+        (0, "crm-1 crm-2 crm-3 crm-4 crm-1"),
+        (6, "crm-1 crm-2 crm-3 crm-4 crm-3"),
+    ] {
+        let doubled = Distortion::Doubled { dice };
+        let seen = format!("changed {told}");
+        check("crm_sink.changes", doubled, told, &[&seen], BEFORE);
+    }
 }
 
 #[test]
@@ -333,6 +388,11 @@ const fn is_distorted(operation: &str, distortion: Distortion) -> bool {
         b"event_source.settle" | b"erp_importer.submit" => matches!(distortion, Repeated),
         b"erp_importer.status" => matches!(distortion, Stale | Damaged { .. }),
         b"erp_importer.results" => !matches!(distortion, Stale | Repeated),
+        b"crm_sink.find" => matches!(distortion, Shuffled { .. }),
+        b"crm_sink.create" | b"crm_sink.update" | b"crm_sink.remove" | b"crm_sink.restore" => {
+            matches!(distortion, Repeated)
+        }
+        b"crm_sink.changes" => matches!(distortion, Shuffled { .. } | Doubled { .. }),
         _ => false,
     }
 }
@@ -358,7 +418,7 @@ fn what_cannot_be_distorted_goes_on() {
             }
         }
     }
-    assert_eq!(undisturbed, 3 * (14 * 6 - 16));
+    assert_eq!(undisturbed, 3 * (21 * 6 - 23));
 }
 
 /// Content that breaks off by itself.

@@ -162,7 +162,7 @@ fn check(kind: FaultKind, change: impl Fn(&mut Outcome, u32)) {
     }
 }
 
-const BEFORE: &str = "documents a b c, blobs old, 4 unsettled, 0 submitted";
+const BEFORE: &str = "documents a b c, blobs old, 4 unsettled, 0 submitted, 5 changes";
 
 impl Outcome {
     fn had_no_effect(&mut self) {
@@ -297,6 +297,8 @@ fn answers_are_reordered_and_damaged_with_these_dice() {
         "state_store.query",
         "event_source.receive",
         "erp_importer.results",
+        "crm_sink.find",
+        "crm_sink.changes",
     ] {
         let plain = undisturbed(operation).told.unwrap().unwrap();
         let orders = (0..DICE).map(|dice| told(operation, FaultKind::Reorder, dice));
@@ -328,6 +330,10 @@ fn parts_and_repetitions_come_with_these_dice() {
     assert_eq!(repeated, Err(ErrorKind::LockLost));
     let repeated = told("erp_importer.submit", FaultKind::Duplicate, 0).unwrap();
     assert_eq!(repeated, "number 2");
+    let repeated = told("crm_sink.update", FaultKind::Duplicate, 0);
+    assert_eq!(repeated, Err(ErrorKind::Conflict));
+    let doubled = told("crm_sink.changes", FaultKind::Duplicate, 1).unwrap();
+    assert_eq!(doubled, "crm-1 crm-2 crm-3 crm-4 crm-2");
 }
 
 #[test]
@@ -368,6 +374,10 @@ fn menus_are_in_order_and_every_kind_is_on_one() {
             "event_source.receive",
             "event_source.settle",
             "erp_importer.submit",
+            "crm_sink.create",
+            "crm_sink.update",
+            "crm_sink.remove",
+            "crm_sink.restore",
         ];
         assert_eq!(effect, has_effect.contains(&operation), "{operation}");
     }

@@ -5,22 +5,25 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::TryStreamExt as _;
+use omnisync_core::crm::{FieldName, Fields, ForeignId, Native, SystemName, VersionToken};
 use omnisync_core::error::{ErrorKind, PortError};
 use omnisync_core::id::{BatchId, BlobName, ExecutionId, ProjectName, Sha256};
 use omnisync_core::port::{
-    BlobRead, BlobStage, Clock, Delivery, Disposition, ErpCapability, ErpImporter, EventSource,
-    Expect, ImportStatus, Query, RecordKey, RecordOutcome, RecordResult, RepeatedExecution,
-    ResultsPage, StateStore, Submission, SubmitReceipt, Write, byte_stream,
+    BlobRead, BlobStage, Clock, Creation, CrmRecord, CrmSink, Delivery, Disposition, ErpCapability,
+    ErpImporter, EventSource, Expect, ImportStatus, Query, RecordKey, RecordOutcome, RecordResult,
+    RecordUpdate, Removal, RepeatedExecution, ResultsPage, Sight, StateStore, Submission,
+    SubmitReceipt, Write, WriteReceipt, byte_stream,
 };
 use omnisync_testkit::contract::block_on;
+use omnisync_testkit::fake::crm::{CrmField, CrmObject, CrmOptions};
 use omnisync_testkit::fake::{
-    MemoryBlobStage, MemoryStateStore, Message, QueueOptions, QueueSource,
+    FakeCrm, MemoryBlobStage, MemoryStateStore, Message, QueueOptions, QueueSource,
 };
 use omnisync_testkit::fault::{Call, Intercepted, Observer, Seam, Seen};
 
 use super::{TOYS, put, toy};
 
-pub(super) const OPERATIONS: [&str; 14] = [
+pub(super) const OPERATIONS: [&str; 21] = [
     "state_store.get",
     "state_store.write",
     "state_store.query",
@@ -35,6 +38,13 @@ pub(super) const OPERATIONS: [&str; 14] = [
     "erp_importer.submit",
     "erp_importer.status",
     "erp_importer.results",
+    "crm_sink.read",
+    "crm_sink.find",
+    "crm_sink.create",
+    "crm_sink.update",
+    "crm_sink.remove",
+    "crm_sink.restore",
+    "crm_sink.changes",
 ];
 
 pub(super) const CONTENT: &str = "12345678";
@@ -46,6 +56,7 @@ pub(super) struct Kit {
     stage: MemoryBlobStage,
     queue: QueueSource,
     erp: Arc<Importer>,
+    crm: FakeCrm,
     held: Delivery,
 }
 
@@ -53,6 +64,7 @@ impl Kit {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
         let store = MemoryStateStore::default();
         let stage = MemoryBlobStage::default();
+        let crm = crm(Arc::clone(&clock));
         let queue = QueueSource::new(clock, QueueOptions::default());
         let mut held = block_on(async {
             store.write(writes(["a", "b", "c"])).await.unwrap();
@@ -69,6 +81,7 @@ impl Kit {
             stage,
             queue,
             erp: Arc::default(),
+            crm,
             held: held.remove(0),
         }
     }
@@ -79,6 +92,7 @@ impl Kit {
             stage: seam.wrap(self.stage.clone()),
             queue: seam.wrap(self.queue.clone()),
             erp: seam.wrap(Arc::clone(&self.erp)),
+            crm: seam.wrap(self.crm.clone()),
             held: self.held.clone(),
         }
     }
@@ -91,10 +105,11 @@ impl Kit {
         let blobs: Vec<_> = blobs.iter().map(BlobName::as_str).collect();
         let submissions = self.erp.submitted.lock().unwrap().len();
         format!(
-            "documents {}, blobs {}, {} unsettled, {submissions} submitted",
+            "documents {}, blobs {}, {} unsettled, {submissions} submitted, {} changes",
             documents.join(" "),
             blobs.join(" "),
-            self.queue.unsettled()
+            self.queue.unsettled(),
+            self.crm.changes_log(0).len()
         )
     }
 }
@@ -106,6 +121,7 @@ pub(super) struct Ports {
     stage: Intercepted<MemoryBlobStage>,
     queue: Intercepted<QueueSource>,
     erp: Intercepted<Arc<Importer>>,
+    crm: Intercepted<FakeCrm>,
     held: Delivery,
 }
 
@@ -116,7 +132,8 @@ impl Ports {
             ("state_store", operation) => self.call_store(operation).await,
             ("blob_stage", operation) => self.call_stage(operation).await,
             ("event_source", operation) => self.call_queue(operation).await,
-            (_, operation) => self.call_erp(operation).await,
+            ("erp_importer", operation) => self.call_erp(operation).await,
+            (_, operation) => self.call_crm(operation).await,
         }
     }
 
@@ -188,6 +205,92 @@ impl Ports {
             }
         }
     }
+}
+
+impl Ports {
+    async fn call_crm(&self, operation: &str) -> Result<String, PortError> {
+        let noted = |text: &str| -> Fields<Native> {
+            let text = Native::Text(text.to_owned());
+            [(note(), text)].into_iter().collect()
+        };
+        let receipt = match operation {
+            "read" => {
+                let sight = self.crm.read(&client("crm-1"), &[note()]).await?;
+                return Ok(match sight {
+                    Sight::Present(snapshot) => snapshot.version.to_string(),
+                    other => format!("{other:?}"),
+                });
+            }
+            "find" => {
+                let found = self.crm.find("Client", &noted("old")).await?;
+                return Ok(ids(&found));
+            }
+            "changes" => {
+                let page = self.crm.changes("Client", None, 9).await?;
+                return Ok(ids(&page.records));
+            }
+            "create" => {
+                let creation = Creation {
+                    object: "Client".to_owned(),
+                    key: "link".to_owned(),
+                    natural_key: Vec::new(),
+                    fields: noted("new"),
+                };
+                self.crm.create(creation).await?
+            }
+            "update" => {
+                let update = RecordUpdate {
+                    record: client("crm-1"),
+                    fields: noted("new"),
+                    expect: Some(VersionToken::new("v1").unwrap()),
+                };
+                self.crm.update(update).await?
+            }
+            "remove" => {
+                let removal = Removal {
+                    record: client("crm-2"),
+                    expect: None,
+                };
+                self.crm.remove(removal).await?
+            }
+            _ => self.crm.restore(&client("crm-4")).await?,
+        };
+        Ok(receipt_word(&receipt))
+    }
+}
+
+/// A CRM with three records in use and one that is not, after five changes.
+fn crm(clock: Arc<dyn Clock>) -> FakeCrm {
+    let name = SystemName::new("crm").unwrap();
+    let object = CrmObject::new("Client").with_field(note(), CrmField::text());
+    let crm = FakeCrm::new(clock, CrmOptions::new(name).with_object(object));
+    let old: Fields<Native> = [(note(), Native::Text("old".to_owned()))]
+        .into_iter()
+        .collect();
+    for _ in 0..4 {
+        crm.create_by("ann", "Client", old.clone()).unwrap();
+    }
+    crm.delete_by(&client("crm-4").id, "ann").unwrap();
+    crm
+}
+
+fn note() -> FieldName {
+    FieldName::new("Note").unwrap()
+}
+
+fn client(id: &str) -> CrmRecord {
+    CrmRecord {
+        object: "Client".to_owned(),
+        id: ForeignId::new(id).unwrap(),
+    }
+}
+
+fn ids(ids: &[ForeignId]) -> String {
+    words(ids.iter().map(ToString::to_string))
+}
+
+fn receipt_word(receipt: &WriteReceipt) -> String {
+    format!("{} {}", receipt.id, receipt.version.as_ref().unwrap())
 }
 
 /// The bytes of a blob, and how reading them ends if not well.
@@ -303,6 +406,13 @@ impl Observer for Diary {
             Seen::Submitted(_) => "submitted".to_owned(),
             Seen::Status(_, status) => format!("said {}", status.as_str()),
             Seen::Result(_, record) => format!("said {}", record_word(record)),
+            Seen::Sight(record, _) => format!("saw {}", record.id),
+            Seen::Found(_, found) => format!("found {}", ids(found)),
+            Seen::Created(_, receipt) => format!("created {}", receipt_word(receipt)),
+            Seen::Updated(_, receipt) => format!("updated {}", receipt_word(receipt)),
+            Seen::Removed(_, receipt) => format!("removed {}", receipt_word(receipt)),
+            Seen::Restored(_, receipt) => format!("restored {}", receipt_word(receipt)),
+            Seen::Changes(_, page) => format!("changed {}", ids(&page.records)),
             Seen::Refused(error) => format!("refused {:?}", kind(error)),
             other => panic!("{other:?}"),
         };

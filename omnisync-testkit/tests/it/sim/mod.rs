@@ -11,6 +11,7 @@ mod kit;
 mod rating;
 mod repeating;
 mod sleeping;
+mod syncing;
 mod walking;
 
 use std::fmt;

@@ -26,6 +26,7 @@ enum Bug {
     NeverEnds,
     StopsAtBadItems,
     PretendsToExtend,
+    RenamesReturns,
 }
 
 #[derive(Debug)]
@@ -61,6 +62,9 @@ impl EventSource for Broken {
                         .into_owned()
                         .into_bytes()
                         .into();
+                }
+                Bug::RenamesReturns if delivery.attempt > 1 => {
+                    delivery.headers.retain(|(name, _)| name != "message-id");
                 }
                 _ => {}
             }
@@ -144,7 +148,7 @@ fn more_than_max_is_caught() {
 fn settlement_on_receive_is_caught() {
     check(
         |source| wrap(source, Bug::SettlesOnReceive),
-        "c02 c03 c04 c05 c06 c08 c09 c10",
+        "c02 c03 c04 c05 c06 c08 c09 c10 c11",
     );
 }
 
@@ -160,7 +164,7 @@ fn a_retry_without_its_delay_is_caught() {
 
 #[test]
 fn a_lost_dead_letter_is_caught() {
-    check(|source| wrap(source, Bug::DropsDeadLetters), "c03 c05");
+    check(|source| wrap(source, Bug::DropsDeadLetters), "c03 c05 c11");
 }
 
 #[test]
@@ -182,11 +186,16 @@ fn a_finite_source_that_does_not_end_is_caught() {
 fn a_source_that_stops_at_bad_items_is_caught() {
     check(
         |source| wrap(source, Bug::StopsAtBadItems),
-        "c04 c06 c08 c09",
+        "c04 c06 c08 c09 c11",
     );
 }
 
 #[test]
 fn an_extension_that_does_nothing_is_caught() {
     check(|source| wrap(source, Bug::PretendsToExtend), "c10");
+}
+
+#[test]
+fn a_return_that_loses_a_header_is_caught() {
+    check(|source| wrap(source, Bug::RenamesReturns), "c11");
 }

@@ -1,0 +1,272 @@
+//! What people ask after a run, and what they decide.
+
+use std::path::Path;
+
+use omnisync_core::crm::ledger::{
+    Choice, ConflictId, Decision, FieldPolicy, LinkRecord, Presence, Verdict,
+};
+use omnisync_core::crm::{EntityName, ForeignId, Native, SystemName};
+
+use crate::check;
+use crate::data::DataFolder;
+use crate::error::HostError;
+use crate::office::Office;
+use crate::report::{conflicts_of, say, show};
+use crate::systems::ENTITIES;
+
+/// Differences that are told one by one.
+const DIFFERENCES_MAX: usize = 20;
+
+/// Tells what is known of a record and why.
+pub(crate) async fn explain(
+    record: &str,
+    system: Option<&SystemName>,
+    data: &Path,
+) -> Result<(), HostError> {
+    let (folder, kept) = DataFolder::of_run(data)?;
+    let office = Office::resume(&folder, kept)?;
+    let links = office.links().await?;
+    let found: Vec<&LinkRecord> = links
+        .iter()
+        .filter(|link| is_meant(link, record, system))
+        .collect();
+    if found.is_empty() {
+        let story = unlinked(&office, record, system).await?;
+        return say(&story.ok_or_else(|| HostError::UnknownRecord(record.to_owned()))?);
+    }
+    let mut text = String::new();
+    for link in found {
+        text.push_str(&story(link));
+    }
+    say(&text)
+}
+
+fn is_meant(link: &LinkRecord, record: &str, system: Option<&SystemName>) -> bool {
+    let mut members = link.members.iter();
+    let by_id = members.any(|(of, member)| {
+        let id = member.id.as_ref().map(ForeignId::as_str);
+        system.is_none_or(|system| system == of) && id == Some(record)
+    });
+    let by_key = link.natural_key.as_deref() == Some(record);
+    let takes_part = system.is_none_or(|system| link.members.contains_key(system));
+    by_id || takes_part && (by_key || link.link.to_string() == record)
+}
+
+/// A record that belongs to no link.
+async fn unlinked(
+    office: &Office,
+    record: &str,
+    system: Option<&SystemName>,
+) -> Result<Option<String>, HostError> {
+    let Ok(id) = ForeignId::new(record) else {
+        return Ok(None);
+    };
+    for (name, _) in office.crms() {
+        if system.is_some_and(|system| system != name) {
+            continue;
+        }
+        for entity in ENTITIES {
+            let entity = EntityName::new(entity)?;
+            let found = office.desk.explain(&entity, name, &id).await?;
+            if let Some(found) = found {
+                let reason = found.waits_for.unwrap_or_else(|| "nothing".to_owned());
+                let hints = found.hints;
+                return Ok(Some(format!(
+                    "{entity} {id} of {name} belongs to no link after {hints} hints: {reason}\n"
+                )));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn story(link: &LinkRecord) -> String {
+    let mut lines = vec![format!("{}, link {}", check::name_of(link), link.link)];
+    let life = if link.life.alive { "in use" } else { "removed" };
+    let waits = if link.life.held.is_some() {
+        ", waits for a person"
+    } else {
+        ""
+    };
+    lines.push(format!(
+        "agreed: {life}, said by {}{waits}",
+        link.life.origin
+    ));
+    for (system, member) in &link.members {
+        let id = member.id.as_ref().map_or("no record", ForeignId::as_str);
+        let presence = match &member.presence {
+            Presence::None => "not there yet".to_owned(),
+            Presence::InUse => "in use".to_owned(),
+            Presence::Gone => "removed".to_owned(),
+            Presence::Merged { into } => format!("merged into {into}"),
+        };
+        let obstacle = member.obstacle.as_ref();
+        let obstacle =
+            obstacle.map_or_else(String::new, |obstacle| format!(", {}", obstacle.reason));
+        lines.push(format!(
+            "  {:<12} {id:<16} {presence}{obstacle}",
+            system.as_str()
+        ));
+    }
+    lines.push("fields:".to_owned());
+    for (field, base) in link.fields.iter() {
+        let held = if base.held.is_some() {
+            ", waits for a person"
+        } else {
+            ""
+        };
+        let value = show(base.value.as_ref());
+        let (version, origin) = (base.version, &base.origin);
+        lines.push(format!(
+            "  {field} = {value} (version {version} of {origin}{held})"
+        ));
+    }
+    let kept = link.decisions.len();
+    let made = link.decisions_made;
+    lines.push(format!("decisions: {made}, of which {kept} are kept"));
+    for decision in &link.decisions {
+        tell(decision, &mut lines);
+    }
+    let conflicts: Vec<String> = conflicts_of(link)
+        .map(|line| format!("  {}", line.text()))
+        .collect();
+    if !conflicts.is_empty() {
+        lines.push("conflicts:".to_owned());
+        lines.extend(conflicts);
+    }
+    lines.push(String::new());
+    lines.join("\n")
+}
+
+fn tell(decision: &Decision, lines: &mut Vec<String>) {
+    let at = decision.at.format("%H:%M:%S");
+    let system = decision.system.as_str();
+    if let Some(life) = &decision.life {
+        lines.push(format!(
+            "  {at} {system:<12} the record itself: {}",
+            reason(life)
+        ));
+    }
+    for field in &decision.fields {
+        let name = &field.field;
+        let observed = show(field.observed.as_ref());
+        let why = reason(&field.verdict);
+        lines.push(format!(
+            "  {at} {system:<12} {name} shows {observed}: {why}"
+        ));
+    }
+}
+
+fn reason(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Echo => "our own write, seen again".to_owned(),
+        Verdict::Normalised => "our own write, as the system spells it".to_owned(),
+        Verdict::NoOp => "nothing to do, it is agreed already".to_owned(),
+        Verdict::Applied => "a change, agreed from now on".to_owned(),
+        Verdict::Superseded { conflict } => {
+            format!("taken, the other value is in conflict {conflict}")
+        }
+        Verdict::Overruled {
+            conflict: Some(conflict),
+        } => format!("put back, this value is in conflict {conflict}"),
+        Verdict::Overruled { conflict: None } => {
+            "put back, another system is right by rule".to_owned()
+        }
+        Verdict::Merged => "both values together".to_owned(),
+        Verdict::Held { conflict } => format!("a person has to decide conflict {conflict}"),
+        Verdict::Parked => "it points at a record that is not known yet".to_owned(),
+        Verdict::Unreadable => "the field map cannot read it".to_owned(),
+        _ => "something newer than this program".to_owned(),
+    }
+}
+
+/// Decides a conflict, and tells the systems.
+pub(crate) async fn resolve(
+    conflict: ConflictId,
+    take: SystemName,
+    by: &str,
+    data: &Path,
+) -> Result<(), HostError> {
+    let (folder, kept) = DataFolder::of_run(data)?;
+    let office = Office::resume(&folder, kept)?;
+    let choice = Choice::Take {
+        system: take.clone(),
+    };
+    office.desk.resolve(conflict, choice, by).await?;
+    office.settle(|_| {}).await?;
+    folder.keep(&office.kept())?;
+    let mut text = format!("{by} took what {take} has\n");
+    let written = written(&office);
+    if written.is_empty() {
+        text.push_str("nothing had to be written\n");
+    }
+    for line in written {
+        text.push_str(&line);
+        text.push('\n');
+    }
+    say(&text)
+}
+
+/// What we wrote since the run was taken up again.
+fn written(office: &Office) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (system, crm) in office.crms() {
+        for change in crm.changes_log(0) {
+            if !change.cause.is_ours() {
+                continue;
+            }
+            let mut words: Vec<String> = change
+                .fields
+                .iter()
+                .map(|field| format!("{} = {}", field.field, shown(&field.to)))
+                .collect();
+            if words.is_empty() {
+                words.push(format!("{:?}", change.kind).to_lowercase());
+            }
+            let (object, id) = (&change.record.object, &change.record.id);
+            lines.push(format!("{system} {object} {id}: {}", words.join(", ")));
+        }
+    }
+    lines
+}
+
+fn shown(native: &Native) -> String {
+    match native {
+        Native::Null => "nothing".to_owned(),
+        Native::Boolean(yes) => yes.to_string(),
+        Native::Number(number) => number.to_string(),
+        Native::Text(text) => format!("{text:?}"),
+        Native::List(elements) => {
+            let elements: Vec<String> = elements.iter().map(shown).collect();
+            format!("[{}]", elements.join(", "))
+        }
+    }
+}
+
+/// Tells what other rules would have decided otherwise. Changes nothing.
+pub(crate) async fn what_if(default: FieldPolicy, data: &Path) -> Result<(), HostError> {
+    let (folder, kept) = DataFolder::of_run(data)?;
+    let office = Office::resume(&folder, kept)?;
+    let policy = office.policy().clone().with_default(default);
+    let mut lines = Vec::new();
+    let mut count = 0;
+    for link in office.links().await? {
+        for one in office.desk.what_if(link.link, &policy).await? {
+            count += 1;
+            if lines.len() < DIFFERENCES_MAX {
+                let (field, system, would) = (&one.field, &one.system, &one.would);
+                let (name, was) = (check::name_of(&link), reason(&one.was));
+                lines.push(format!(
+                    "  {name}, {field} of {system}: was {was}; would be {would}"
+                ));
+            }
+        }
+    }
+    let left = count - lines.len();
+    lines.insert(0, format!("{count} decisions would be others"));
+    if left > 0 {
+        lines.push(format!("  and {left} more"));
+    }
+    lines.push(String::new());
+    say(&lines.join("\n"))
+}

@@ -1,0 +1,332 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use crate::crm::field_map::{CompiledFieldMap, FieldMap, MapError};
+use crate::crm::ledger::{Lenses, SyncPolicy};
+use crate::crm::{EntityDefinition, EntityName, FieldName, Fields, Origin, SystemName, Value};
+use crate::port::{CrmSink, Precondition};
+
+/// The systems that share records, the entities that they share, and the rules.
+#[derive(Debug, Clone)]
+pub struct Landscape {
+    entities: BTreeMap<EntityName, EntityDefinition>,
+    policies: BTreeMap<EntityName, SyncPolicy>,
+    systems: BTreeMap<SystemName, CrmSystem>,
+    /// The systems of each entity, in the order of their names.
+    taking_part: BTreeMap<EntityName, Vec<SystemName>>,
+}
+
+/// One system.
+#[derive(Debug, Clone)]
+pub struct CrmSystem {
+    name: SystemName,
+    sink: Arc<dyn CrmSink>,
+    maps: BTreeMap<EntityName, CompiledFieldMap>,
+    given: Vec<FieldMap>,
+    status_field: Option<FieldName>,
+    echo: EchoRule,
+}
+
+/// Which hints are not followed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum EchoRule {
+    /// Every hint is followed: what it is about is read, and our own writes are known by their
+    /// values.
+    #[default]
+    FollowAll,
+    /// Hints of this user are dropped, as older integrations did. Changes that people or automation
+    /// make as this user, or together with it, are lost until another hint.
+    DropByUser {
+        /// Its id in the system.
+        user: String,
+    },
+    /// Hints of this client are dropped, with the same loss.
+    DropByClient {
+        /// The name by which it announced itself.
+        client: String,
+    },
+}
+
+impl EchoRule {
+    pub(super) fn drops(&self, origin: &Origin) -> bool {
+        match self {
+            Self::FollowAll => false,
+            Self::DropByUser { user } => origin.user.as_ref() == Some(user),
+            Self::DropByClient { client } => origin.client.as_ref() == Some(client),
+        }
+    }
+}
+
+/// Why systems cannot be put together so.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum LandscapeError {
+    /// A map speaks of an entity that is not defined.
+    #[error("system {system} maps {entity}, which is not defined")]
+    UnknownEntity {
+        /// The system.
+        system: SystemName,
+        /// The entity.
+        entity: EntityName,
+    },
+    /// A map cannot be used.
+    #[error("the map of {entity} in {system} cannot be used: {}", list(.errors))]
+    Map {
+        /// The system.
+        system: SystemName,
+        /// The entity.
+        entity: EntityName,
+        /// Everything that is wrong with it.
+        errors: Vec<MapError>,
+    },
+    /// Two maps of a system speak of one object.
+    #[error("two maps of {system} speak of {object}")]
+    ObjectTwice {
+        /// The system.
+        system: SystemName,
+        /// Its object.
+        object: String,
+    },
+}
+
+fn list(errors: &[MapError]) -> String {
+    let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+    texts.join("; ")
+}
+
+impl CrmSystem {
+    /// A system behind `sink`.
+    pub fn new(name: SystemName, sink: Arc<dyn CrmSink>) -> Self {
+        Self {
+            name,
+            sink,
+            maps: BTreeMap::new(),
+            given: Vec::new(),
+            status_field: None,
+            echo: EchoRule::default(),
+        }
+    }
+
+    /// The same with a map of one of its objects.
+    #[must_use]
+    pub fn with_map(mut self, map: FieldMap) -> Self {
+        self.given.push(map);
+        self
+    }
+
+    /// The same with a field that says `Conflict` while a person has something to decide. It must
+    /// not be mapped.
+    #[must_use]
+    pub fn with_status_field(mut self, field: FieldName) -> Self {
+        self.status_field = Some(field);
+        self
+    }
+
+    /// The same with another rule for hints.
+    #[must_use]
+    pub fn with_echo_rule(mut self, rule: EchoRule) -> Self {
+        self.echo = rule;
+        self
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &SystemName {
+        &self.name
+    }
+
+    pub(super) fn sink(&self) -> &Arc<dyn CrmSink> {
+        &self.sink
+    }
+
+    pub(super) fn map(&self, entity: &EntityName) -> Option<&CompiledFieldMap> {
+        self.maps.get(entity)
+    }
+
+    pub(super) fn entity_of(&self, object: &str) -> Option<EntityName> {
+        let maps = self.maps.iter();
+        let mut of = maps.filter(|(_, map)| map.object() == object);
+        of.next().map(|(entity, _)| entity.clone())
+    }
+
+    /// True if a write fails where the record was changed since it was read.
+    pub(super) fn guards(&self) -> bool {
+        self.sink.capability().precondition == Precondition::Version
+    }
+
+    pub(super) fn status_field(&self) -> Option<&FieldName> {
+        self.status_field.as_ref()
+    }
+
+    pub(super) fn echo(&self) -> &EchoRule {
+        &self.echo
+    }
+
+    fn compile(
+        mut self,
+        entities: &BTreeMap<EntityName, EntityDefinition>,
+    ) -> Result<Self, LandscapeError> {
+        for map in std::mem::take(&mut self.given) {
+            let entity = map.entity.clone();
+            let unknown = || LandscapeError::UnknownEntity {
+                system: self.name.clone(),
+                entity: entity.clone(),
+            };
+            let definition = entities.get(&entity).ok_or_else(unknown)?;
+            let compiled = map.compile(definition, &self.name);
+            let compiled = compiled.map_err(|errors| LandscapeError::Map {
+                system: self.name.clone(),
+                entity: entity.clone(),
+                errors,
+            })?;
+            if self
+                .maps
+                .values()
+                .any(|one| one.object() == compiled.object())
+            {
+                return Err(LandscapeError::ObjectTwice {
+                    system: self.name.clone(),
+                    object: compiled.object().to_owned(),
+                });
+            }
+            self.maps.insert(entity, compiled);
+        }
+        Ok(self)
+    }
+}
+
+impl Landscape {
+    /// Puts systems together.
+    ///
+    /// # Errors
+    /// A map that cannot be used, with everything that is wrong with it.
+    pub fn new(
+        entities: impl IntoIterator<Item = EntityDefinition>,
+        systems: impl IntoIterator<Item = CrmSystem>,
+    ) -> Result<Self, LandscapeError> {
+        let entities: BTreeMap<_, _> = entities
+            .into_iter()
+            .map(|entity| (entity.name.clone(), entity))
+            .collect();
+        let mut compiled = BTreeMap::new();
+        let mut taking_part: BTreeMap<EntityName, Vec<SystemName>> = BTreeMap::new();
+        for system in systems {
+            let system = system.compile(&entities)?;
+            for entity in system.maps.keys() {
+                let names = taking_part.entry(entity.clone()).or_default();
+                names.push(system.name.clone());
+            }
+            compiled.insert(system.name.clone(), system);
+        }
+        for names in taking_part.values_mut() {
+            names.sort();
+        }
+        Ok(Self {
+            entities,
+            policies: BTreeMap::new(),
+            systems: compiled,
+            taking_part,
+        })
+    }
+
+    /// The same with rules for an entity.
+    #[must_use]
+    pub fn with_policy(mut self, entity: EntityName, policy: SyncPolicy) -> Self {
+        self.policies.insert(entity, policy);
+        self
+    }
+
+    /// The rules of an entity.
+    pub fn policy(&self, entity: &EntityName) -> SyncPolicy {
+        self.policies.get(entity).cloned().unwrap_or_default()
+    }
+
+    /// Every system.
+    pub fn systems(&self) -> impl Iterator<Item = &CrmSystem> {
+        self.systems.values()
+    }
+
+    /// Each system with each of the entities that it shares.
+    pub(super) fn shared(&self) -> impl Iterator<Item = (&SystemName, &EntityName)> {
+        let systems = self.systems.values();
+        systems.flat_map(|system| system.maps.keys().map(|entity| (&system.name, entity)))
+    }
+
+    pub(super) fn system(&self, name: &SystemName) -> Option<&CrmSystem> {
+        self.systems.get(name)
+    }
+
+    pub(super) fn entity(&self, name: &EntityName) -> Option<&EntityDefinition> {
+        self.entities.get(name)
+    }
+
+    pub(super) fn lenses<'a>(&'a self, entity: &EntityName) -> EntityLenses<'a> {
+        EntityLenses {
+            landscape: self,
+            definition: self.entities.get(entity),
+            systems: self.taking_part.get(entity).map_or(&[], Vec::as_slice),
+        }
+    }
+}
+
+/// How the systems of one entity see it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct EntityLenses<'a> {
+    landscape: &'a Landscape,
+    definition: Option<&'a EntityDefinition>,
+    systems: &'a [SystemName],
+}
+
+impl EntityLenses<'_> {
+    fn map(&self, system: &SystemName) -> Option<&CompiledFieldMap> {
+        let entity = &self.definition?.name;
+        self.landscape.system(system)?.map(entity)
+    }
+
+    fn fields(&self) -> Option<&Fields<crate::crm::FieldDefinition>> {
+        self.definition.map(|definition| &definition.fields)
+    }
+}
+
+impl Lenses for EntityLenses<'_> {
+    fn systems(&self) -> &[SystemName] {
+        self.systems
+    }
+
+    fn normal(
+        &self,
+        system: &SystemName,
+        field: &FieldName,
+        value: Option<&Value>,
+    ) -> Option<Option<Value>> {
+        let map = self.map(system)?;
+        map.normal(field.as_str(), &value.cloned()).ok()
+    }
+
+    fn takes(&self, system: &SystemName, field: &FieldName) -> bool {
+        self.map(system)
+            .is_some_and(|map| map.writable(field.as_str()))
+    }
+
+    fn shows(&self, system: &SystemName, field: &FieldName) -> bool {
+        self.map(system)
+            .is_some_and(|map| map.readable(field.as_str()))
+    }
+
+    fn requires(&self, field: &FieldName) -> bool {
+        self.fields()
+            .and_then(|fields| fields.get(field.as_str()))
+            .is_some_and(|field| field.required)
+    }
+
+    fn guards(&self, system: &SystemName) -> bool {
+        self.landscape.system(system).is_some_and(CrmSystem::guards)
+    }
+
+    fn marks(&self, system: &SystemName) -> bool {
+        self.landscape
+            .system(system)
+            .is_some_and(|system| system.status_field.is_some())
+    }
+}

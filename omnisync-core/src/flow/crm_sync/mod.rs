@@ -1,0 +1,38 @@
+//! Keeping the records of several CRMs the same.
+//!
+//! | flow | what it does |
+//! |---|---|
+//! | [`Listen`] | takes a change stream in, delivery by delivery |
+//! | [`Hear`] | notes where to look: hints of change streams, and what a system names as changed |
+//! | [`CrmSync`] | looks, decides with the ledger, writes where a system is behind |
+//! | [`CrmDesk`] | says what is known of a record and why, and takes decisions of people |
+//!
+//! A hint is acknowledged once it is stored. Nothing of it is believed: the record is read, and
+//! [`ledger`](crate::crm::ledger) says what follows.
+
+mod desk;
+mod documents;
+mod hear;
+mod identify;
+mod landscape;
+mod listen;
+mod look;
+mod membership;
+mod outcome;
+mod pass;
+mod sync;
+mod write;
+
+pub use desk::{CrmDesk, DeskError, RecordExplanation};
+pub use documents::{CRM_KEYS, CRM_LINKS, CRM_RECORDS, CRM_STREAMS, LinkState};
+pub use hear::{CaughtUp, Hear, HearOutcome, Heard};
+pub use landscape::{CrmSystem, EchoRule, Landscape, LandscapeError};
+pub use listen::{HintDecoder, Listen, ListenOutcome, Undecodable};
+pub use outcome::{CrmItem, CrmSyncOutcome, CrmWork};
+pub use sync::CrmSync;
+
+use crate::port::Collection;
+
+/// Every collection that these flows keep documents in, for stores that have to be set up
+/// beforehand.
+pub const CRM_COLLECTIONS: [Collection; 4] = [CRM_RECORDS, CRM_KEYS, CRM_LINKS, CRM_STREAMS];

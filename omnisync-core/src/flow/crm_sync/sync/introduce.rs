@@ -1,0 +1,232 @@
+//! A record that was hinted at: to which link it belongs, and what becomes of its hints.
+
+use std::collections::VecDeque;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use tracing::warn;
+
+use super::{CONFLICTS_MAX, CrmSync, STALE_PAUSE};
+use crate::crm::{EntityName, ForeignId, LinkId, SystemName};
+use crate::error::PortError;
+use crate::flow::crm_sync::documents::{RecordEntry, Saved};
+use crate::flow::crm_sync::hear::contended;
+use crate::flow::crm_sync::identify::{Identity, Joined, identify, join};
+use crate::flow::crm_sync::outcome::{CrmItem, CrmWork};
+use crate::flow::crm_sync::write::look_again;
+
+/// How long until a record whose key points at another one is looked at again.
+const KEY_PAUSE: TimeDelta = TimeDelta::seconds(10);
+
+/// What became of a record that nobody knew.
+enum Introduced {
+    To(LinkId),
+    No(CrmWork),
+}
+
+impl CrmSync {
+    pub(super) async fn record(
+        &self,
+        entry: RecordEntry,
+        waiting: &VecDeque<RecordEntry>,
+    ) -> CrmItem {
+        let mut item = CrmItem {
+            entity: Some(entry.entity.clone()),
+            record: Some((entry.system.clone(), entry.id.clone())),
+            link: entry.link,
+            work: CrmWork::Busy,
+        };
+        item.work = match self.hinted(&entry, &mut item.link, waiting).await {
+            Ok(work) => work,
+            // Where the store itself is busy nothing is written: the record stays due.
+            Err(error) if error.is_of_store() => CrmWork::Failed(error),
+            Err(error) => {
+                warn!(error = %error, "a record is taken up again later");
+                let until = look_again(&error, self.worker.now());
+                match self.settle(&entry, item.link, Some(until), None).await {
+                    Ok(()) => CrmWork::Failed(error),
+                    Err(second) => {
+                        let second = second.no_sooner(error.retry_after());
+                        CrmWork::Failed(second.with_source(error))
+                    }
+                }
+            }
+        };
+        item
+    }
+
+    async fn hinted(
+        &self,
+        entry: &RecordEntry,
+        link: &mut Option<LinkId>,
+        waiting: &VecDeque<RecordEntry>,
+    ) -> Result<CrmWork, PortError> {
+        let hint = (&entry.system, &entry.id);
+        let known = match *link {
+            Some(id) => self
+                .work(id, Some(hint), &entry.told, waiting)
+                .await?
+                .map(|work| (id, work)),
+            None => None,
+        };
+        let (id, work) = match known {
+            Some(known) => known,
+            // Nobody knows it yet, or whoever was about to make it known died.
+            None => match self.introduce(entry, link).await? {
+                Introduced::To(id) => {
+                    let work = self.work(id, Some(hint), &entry.told, waiting).await?;
+                    (id, work.ok_or_else(|| contended("crm_sync.identify"))?)
+                }
+                Introduced::No(work) => return Ok(work),
+            },
+        };
+        let due = match &work {
+            CrmWork::Busy => Some(self.worker.now() + STALE_PAUSE),
+            _ => None,
+        };
+        self.settle(entry, Some(id), due, None).await?;
+        Ok(work)
+    }
+
+    /// Makes a record part of the link to which it belongs.
+    async fn introduce(
+        &self,
+        entry: &RecordEntry,
+        link: &mut Option<LinkId>,
+    ) -> Result<Introduced, PortError> {
+        let mut was_looked_at = false;
+        for _ in 0..CONFLICTS_MAX {
+            let (reason, again) = match identify(&self.documents, &self.landscape, entry).await? {
+                Identity::Link { link: found, key } => {
+                    *link = Some(found);
+                    match self.take_part(entry, found, key, was_looked_at).await? {
+                        Joined::Yes => return Ok(Introduced::To(found)),
+                        Joined::No => continue,
+                        Joined::Behind(first) if !was_looked_at => {
+                            // The first one may be removed, or have another key by now.
+                            was_looked_at = true;
+                            let hint = (&entry.system, &first);
+                            let none = VecDeque::new();
+                            if let Some(CrmWork::Busy) =
+                                self.work(found, Some(hint), &[], &none).await?
+                            {
+                                let until = self.worker.now() + STALE_PAUSE;
+                                self.settle(entry, None, Some(until), None).await?;
+                                return Ok(Introduced::No(CrmWork::Busy));
+                            }
+                            continue;
+                        }
+                        Joined::Behind(_) => {
+                            let reason = "another record of its system has its natural key";
+                            self.settle(entry, None, None, Some(reason.to_owned()))
+                                .await?;
+                            return Ok(Introduced::No(CrmWork::Duplicate));
+                        }
+                    }
+                }
+                Identity::Waits(unknown) => {
+                    self.pull(&entry.system, &unknown).await?;
+                    let reason = "its natural key points at a record that is not linked yet";
+                    (reason.to_owned(), Some(self.worker.now() + KEY_PAUSE))
+                }
+                Identity::Ending => {
+                    let reason = "the record that had its natural key is still being removed";
+                    (reason.to_owned(), Some(self.worker.now() + KEY_PAUSE))
+                }
+                Identity::Apart => {
+                    let reason = "a person said that it is another thing than the record with its \
+                                  natural key";
+                    (reason.to_owned(), None)
+                }
+                Identity::None(reason) => (reason, None),
+            };
+            self.settle(entry, None, again, Some(reason.clone()))
+                .await?;
+            return Ok(Introduced::No(CrmWork::Unlinked { reason }));
+        }
+        Err(contended("crm_sync.identify"))
+    }
+
+    async fn take_part(
+        &self,
+        entry: &RecordEntry,
+        link: LinkId,
+        key: Option<String>,
+        says_duplicate: bool,
+    ) -> Result<Joined, PortError> {
+        // Bound before it joins: once the link counts on it, its removal has to be heard.
+        let bound = self.bind(&entry.entity, &entry.system, &entry.id, link);
+        if !bound.await? {
+            // Another link counts on it since this one was found.
+            return Err(contended("crm_sync.identify"));
+        }
+        let documents = &self.documents;
+        join(documents, &self.worker, entry, link, key, says_duplicate).await
+    }
+
+    /// The hints that were seen are dealt with; those that came since are not.
+    async fn settle(
+        &self,
+        entry: &RecordEntry,
+        link: Option<LinkId>,
+        due: Option<DateTime<Utc>>,
+        waits_for: Option<String>,
+    ) -> Result<(), PortError> {
+        let stored = self
+            .documents
+            .record(&entry.entity, &entry.system, &entry.id)
+            .await?;
+        let Some(mut stored) = stored else {
+            return Ok(());
+        };
+        if stored.content.hints != entry.hints {
+            return Ok(());
+        }
+        stored.content.due = due;
+        stored.content.told.clear();
+        stored.content.link = stored.content.link.or(link);
+        stored.content.waits_for = waits_for;
+        // Where somebody else changed it the hint is followed once more.
+        self.documents.save_record(&stored).await?;
+        Ok(())
+    }
+
+    /// Writes which link a record belongs to, so that its hints lead there. For a record that we
+    /// created or met only once the link says so: one that takes no part must not be taken for its
+    /// member. False for a record that is part of another link.
+    pub(super) async fn bind(
+        &self,
+        entity: &EntityName,
+        system: &SystemName,
+        id: &ForeignId,
+        link: LinkId,
+    ) -> Result<bool, PortError> {
+        for _ in 0..CONFLICTS_MAX {
+            let stored = self.documents.record(entity, system, id).await?;
+            let mut entry = stored.unwrap_or_else(|| RecordEntry::unheard(entity, system, id));
+            match entry.content.link {
+                Some(same) if same == link => return Ok(true),
+                Some(other) if self.has_member(other, system, id).await? => return Ok(false),
+                _ => {}
+            }
+            entry.content.link = Some(link);
+            entry.content.waits_for = None;
+            if let Saved::Yes(_) = self.documents.save_record(&entry).await? {
+                return Ok(true);
+            }
+        }
+        Err(contended("crm_sync.bind"))
+    }
+
+    /// True if a link counts on a record.
+    pub(super) async fn has_member(
+        &self,
+        link: LinkId,
+        system: &SystemName,
+        id: &ForeignId,
+    ) -> Result<bool, PortError> {
+        let stored = self.documents.link(link).await?;
+        let members = stored.as_ref().map(|stored| &stored.content.members);
+        let member = members.and_then(|members| members.get(system));
+        Ok(member.is_some_and(|member| member.id.as_ref() == Some(id)))
+    }
+}

@@ -1,0 +1,324 @@
+//! Natural keys that change, that are free again, and that two records have.
+
+use futures::executor::block_on;
+use omnisync_core::crm::ledger::{Choice, Conflict, ConflictState, ConflictSubject};
+use omnisync_core::flow::DeskError;
+
+use super::kit::{Office, entity, system};
+
+fn brands() -> (Office, omnisync_core::crm::ForeignId) {
+    let office = Office::new();
+    let id = office.create("sf", &[("Code__c", "B-1"), ("Name", "Alpha")]);
+    office.settle();
+    (office, id)
+}
+
+#[test]
+fn a_record_with_another_key_keeps_its_link_and_leaves_the_old_key_to_others() {
+    let (office, id) = brands();
+    let before = office.link("Brand", "sf", &id).link;
+    office.edit("sf", &id, &[("Code__c", Some("B-2"))]);
+    office.settle();
+    assert_eq!(office.texts("dv", "cr_code"), ["B-2"]);
+    let link = office.link("Brand", "sf", &id);
+    assert_eq!(link.link, before);
+    assert_eq!(link.natural_key.as_deref(), Some("B-2"));
+
+    let second = office.create("sf", &[("Code__c", "B-1"), ("Name", "Other")]);
+    office.settle();
+    let other = office.link("Brand", "sf", &second);
+    assert_ne!(other.link, before);
+    assert_eq!(office.texts("dv", "cr_code"), ["B-1", "B-2"]);
+    assert!(office.conflicts("sf", &id).is_empty());
+    // Back again: the key is another's now.
+    office.edit("sf", &second, &[("Code__c", Some("B-3"))]);
+    office.settle();
+    office.edit(
+        "dv",
+        &office.by("dv", "cr_code", "B-2"),
+        &[("cr_code", Some("B-1"))],
+    );
+    office.settle();
+    office.pass(11);
+    office.settle();
+    assert_eq!(office.texts("dv", "cr_code"), ["B-1", "B-3"]);
+    assert_eq!(office.texts("sf", "Code__c"), ["B-1", "B-3"]);
+}
+
+#[test]
+fn a_new_record_with_the_old_key_may_be_heard_of_first() {
+    let (office, id) = brands();
+    office.edit("sf", &id, &[("Code__c", Some("B-2"))]);
+    let second = office.create("sf", &[("Code__c", "B-1")]);
+    office.crm("sf").swap_events(0, 1);
+    office.settle();
+    assert_eq!(office.texts("dv", "cr_code"), ["B-1", "B-2"]);
+    assert!(office.conflicts("sf", &id).is_empty());
+    assert!(office.conflicts("sf", &second).is_empty());
+}
+
+#[test]
+fn references_by_key_that_are_written_after_it_use_the_new_key() {
+    let office = Office::referring_by_key();
+    let brand = office.create("sf", &[("Code__c", "B-1")]);
+    office.settle();
+    office.edit("sf", &brand, &[("Code__c", Some("B-2"))]);
+    office.settle();
+    let fields = [("Code__c", "S-1"), ("Brand__c", brand.as_str())];
+    office.create_in("sf", "Shop__c", &fields);
+    office.settle();
+    assert_eq!(office.texts("dv", "cr_brand"), ["B-2"]);
+}
+
+/// A second record gets the key of the first.
+fn taken() -> (Office, Conflict, omnisync_core::crm::ForeignId) {
+    let office = Office::without_unique_keys();
+    let first = office.create("sf", &[("Code__c", "B-1"), ("Name", "First")]);
+    let second = office.create("sf", &[("Code__c", "B-2"), ("Name", "Second")]);
+    office.settle();
+    office.edit("sf", &second, &[("Code__c", Some("B-1"))]);
+    office.settle();
+    office.pass(11);
+    office.settle();
+    let open = office.open("sf", &second);
+    assert_eq!(open.len(), 1, "{open:?}");
+    let subject = ConflictSubject::DuplicateKey {
+        system: system("sf"),
+        id: second.clone(),
+        other: Some(office.link("Brand", "sf", &first).link),
+    };
+    assert_eq!(open[0].subject, subject);
+    (office, open[0].clone(), second)
+}
+
+#[test]
+fn a_key_that_another_record_has_is_asked_about_and_goes_nowhere() {
+    let (office, conflict, second) = taken();
+    assert_eq!(office.texts("dv", "cr_code"), ["B-1", "B-2"]);
+    assert_eq!(office.texts("dv", "cr_name"), ["First", "Second"]);
+    // Everything else goes on.
+    office.edit("sf", &second, &[("City", Some("Bern"))]);
+    office.settle();
+    assert_eq!(office.texts("dv", "cr_city"), ["Bern"]);
+
+    office.take(&conflict, "dv");
+    office.settle();
+    assert_eq!(office.texts("sf", "Code__c"), ["B-1", "B-2"]);
+    let after = office.conflicts("sf", &second);
+    assert!(matches!(after[0].state, ConflictState::Propagated { .. }));
+}
+
+#[test]
+fn a_key_that_was_given_up_meanwhile_is_taken() {
+    let (office, conflict, second) = taken();
+    let first = office.by("sf", "Name", "First");
+    office.edit("sf", &first, &[("Code__c", Some("B-9"))]);
+    office.settle();
+    office.take(&conflict, "sf");
+    office.settle();
+    assert_eq!(office.texts("dv", "cr_code"), ["B-1", "B-9"]);
+    assert!(office.open("sf", &second).is_empty());
+}
+
+#[test]
+fn a_record_with_anothers_key_may_turn_out_to_be_another_thing() {
+    let (office, conflict, second) = taken();
+    office.choose(&conflict, Choice::Apart);
+    office.settle();
+    // It is now the second record of the first link, which somebody has to decide as well.
+    let first = office.by("sf", "Name", "First");
+    let open = office.open("sf", &first);
+    assert_eq!(open.len(), 1, "{open:?}");
+    assert_eq!(office.texts("sf", "Code__c"), ["B-1", "B-1", "B-2"]);
+    office.choose(&open[0], Choice::Record { id: second.clone() });
+    office.settle();
+    let link = office.link("Brand", "sf", &second);
+    assert_eq!(link.members[&system("sf")].id.as_ref(), Some(&second));
+    assert!(office.open("sf", &second).is_empty());
+}
+
+#[test]
+fn the_key_of_a_removed_record_is_free() {
+    for heard_first in [false, true] {
+        let office = Office::without_unique_keys();
+        let old = office.create("sf", &[("Code__c", "B-1"), ("Name", "Old")]);
+        office.settle();
+        let before = office.link("Brand", "sf", &old);
+        office.crm("sf").delete_by(&old, "ann").unwrap();
+        if !heard_first {
+            office.settle();
+        }
+        let dv_old = office.only("dv");
+        if heard_first {
+            office.crm("dv").delete_by(&dv_old, "ann").unwrap();
+        }
+        let new = office.create("sf", &[("Code__c", "B-1"), ("Name", "New")]);
+        if heard_first {
+            office.crm("sf").swap_events(0, 1);
+        }
+        office.settle();
+        let link = office.link("Brand", "sf", &new);
+        assert_ne!(link.link, before.link);
+        assert!(link.conflicts.is_empty(), "{:?}", link.conflicts);
+        let explained = office.link("Brand", "sf", &old);
+        assert_eq!(explained.link, before.link);
+        assert!(!explained.life.alive);
+        let id = link.members[&system("dv")].id.clone().unwrap();
+        assert_eq!(office.text("dv", &id, "cr_name").as_deref(), Some("New"));
+    }
+}
+
+#[test]
+fn a_record_that_comes_back_to_a_taken_key_is_asked_about() {
+    for choice in ["removed", "apart"] {
+        let office = Office::without_unique_keys();
+        let old = office.create("sf", &[("Code__c", "B-1"), ("Name", "Old")]);
+        office.settle();
+        let dv_old = office.only("dv");
+        office.crm("sf").delete_by(&old, "ann").unwrap();
+        office.settle();
+        office.crm("dv").forget(&dv_old);
+        let new = office.create("sf", &[("Code__c", "B-1"), ("Name", "New")]);
+        office.settle();
+        assert_eq!(office.texts("dv", "cr_name"), ["New"]);
+        office.crm("sf").undelete_by(&old, "ann").unwrap();
+        office.settle();
+        office.pass(11);
+        office.settle();
+        let open = office.open("sf", &old);
+        assert_eq!(open.len(), 1, "{open:?}");
+        let other = office.link("Brand", "sf", &new).link;
+        let subject = ConflictSubject::DuplicateKey {
+            system: system("sf"),
+            id: old.clone(),
+            other: Some(other),
+        };
+        assert_eq!(open[0].subject, subject);
+        assert_eq!(
+            office.texts("dv", "cr_name"),
+            ["New"],
+            "nothing is brought back"
+        );
+        if choice == "removed" {
+            office.take(&open[0], "dv");
+            office.settle();
+            assert!(!office.is_in_use("sf", &old));
+        } else {
+            office.choose(&open[0], Choice::Apart);
+            office.settle();
+            let open = office.open("sf", &new);
+            assert_eq!(open.len(), 1, "{open:?}");
+            office.choose(&open[0], Choice::Apart);
+            office.settle();
+            assert!(office.is_in_use("sf", &old));
+        }
+        assert_eq!(office.texts("dv", "cr_name"), ["New"]);
+        assert!(office.open("sf", &new).is_empty());
+    }
+}
+
+/// Two records of one system with one key.
+fn doubled() -> (Office, [omnisync_core::crm::ForeignId; 2], Conflict) {
+    let office = Office::without_unique_keys();
+    let first = office.create("sf", &[("Code__c", "B-1"), ("Name", "First")]);
+    office.settle();
+    let second = office.create("sf", &[("Code__c", "B-1"), ("Name", "Second")]);
+    office.settle();
+    let mut open = office.open("sf", &first);
+    assert_eq!(open.len(), 1, "{open:?}");
+    (office, [first, second], open.remove(0))
+}
+
+#[test]
+fn the_second_record_of_a_key_may_be_the_one_that_is_meant() {
+    let (office, [first, second], conflict) = doubled();
+    let choice = Choice::Record { id: second.clone() };
+    office.choose(&conflict, choice);
+    office.settle();
+    let link = office.link("Brand", "sf", &second);
+    assert_eq!(link.members[&system("sf")].id.as_ref(), Some(&second));
+    assert!(matches!(
+        link.conflicts[0].state,
+        ConflictState::Propagated { .. }
+    ));
+    // The two agree now, and the first one is nobody's.
+    let name = office.text("sf", &second, "Name");
+    assert_eq!(office.text("dv", &office.only("dv"), "cr_name"), name);
+    office.edit("sf", &first, &[("Name", Some("Mine"))]);
+    office.edit("sf", &second, &[("Name", Some("Shared"))]);
+    office.settle();
+    assert_eq!(office.texts("dv", "cr_name"), ["Shared"]);
+    assert_eq!(office.text("sf", &first, "Name").as_deref(), Some("Mine"));
+    assert!(office.open("sf", &second).is_empty());
+}
+
+#[test]
+fn the_second_record_of_a_key_may_be_another_thing() {
+    for choice in [
+        Choice::Apart,
+        Choice::Take {
+            system: system("sf"),
+        },
+    ] {
+        let (office, [first, second], conflict) = doubled();
+        office.choose(&conflict, choice);
+        office.settle();
+        office.edit("sf", &second, &[("Name", Some("Mine"))]);
+        office.settle();
+        assert_eq!(office.texts("dv", "cr_name"), ["First"]);
+        assert!(office.open("sf", &first).is_empty());
+        // With a key of its own it is shared.
+        office.edit("sf", &second, &[("Code__c", Some("B-2"))]);
+        office.settle();
+        assert_eq!(office.texts("dv", "cr_code"), ["B-1", "B-2"]);
+    }
+}
+
+#[test]
+fn a_duplicate_whose_key_is_free_by_now_is_shared() {
+    let (office, [first, second], _) = doubled();
+    office.edit("sf", &first, &[("Code__c", Some("B-2"))]);
+    office.settle();
+    assert_eq!(office.texts("dv", "cr_code"), ["B-1", "B-2"]);
+    let conflicts = office.conflicts("sf", &first);
+    assert!(matches!(&conflicts[0].state, ConflictState::Propagated { by, .. } if by == "policy"));
+    assert!(office.conflicts("sf", &second).is_empty());
+}
+
+#[test]
+fn a_record_can_be_taken_out_of_its_link_and_put_into_another() {
+    let office = Office::new();
+    let one = office.create("sf", &[("Code__c", "B-1"), ("Name", "One")]);
+    office.settle();
+    let other = office.only("dv");
+    let link = office.link("Brand", "sf", &one).link;
+    let brand = entity("Brand");
+    let desk = office.desk();
+    let unlinked = block_on(desk.unlink(&brand, &system("dv"), &other));
+    assert_eq!(unlinked.unwrap(), link);
+    office.settle();
+    office.edit("sf", &one, &[("Name", Some("Changed"))]);
+    office.settle();
+    assert_eq!(office.text("dv", &other, "cr_name").as_deref(), Some("One"));
+
+    // Another key makes it a record of its own, and then the link gets one anew.
+    office.edit("dv", &other, &[("cr_code", Some("B-2"))]);
+    office.settle();
+    office.pass(3_601);
+    office.settle();
+    let own = office.link("Brand", "dv", &other);
+    assert_ne!(own.link, link);
+    assert_eq!(office.texts("sf", "Code__c"), ["B-1", "B-2"]);
+    assert_eq!(office.texts("dv", "cr_name"), ["Changed", "One"]);
+
+    let refused = block_on(desk.join(&brand, &system("dv"), &other, link));
+    assert!(matches!(refused, Err(DeskError::LinkedElsewhere { .. })));
+    let new = office.by("dv", "cr_name", "Changed");
+    block_on(desk.unlink(&brand, &system("dv"), &new)).unwrap();
+    block_on(desk.unlink(&brand, &system("dv"), &other)).unwrap();
+    block_on(desk.join(&brand, &system("dv"), &other, link)).unwrap();
+    assert_eq!(
+        office.link("Brand", "sf", &one).members[&system("dv")].id,
+        Some(other)
+    );
+}

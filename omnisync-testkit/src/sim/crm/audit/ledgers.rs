@@ -1,0 +1,279 @@
+//! What is checked when a ledger is stored.
+
+use omnisync_core::crm::ledger::{
+    Base, ConflictSubject, IntentKind, LinkRecord, Presence, Verdict,
+};
+use omnisync_core::crm::{FieldName, ForeignId, LinkId, Patch, SystemName};
+use omnisync_core::port::Content;
+use serde::Deserialize;
+
+use super::super::systems::System;
+use super::{Auditor, Books, Known};
+
+/// A stream's document, as far as an auditor has to know it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StreamView {
+    #[serde(default)]
+    gaps: u64,
+    #[serde(default)]
+    covered: u64,
+    #[serde(default)]
+    behind: bool,
+    #[serde(default)]
+    pass: Option<serde_json::Value>,
+}
+
+impl StreamView {
+    /// It says that nothing is missing.
+    const fn is_whole(&self) -> bool {
+        !self.behind && self.pass.is_none() && self.covered >= self.gaps
+    }
+}
+
+impl Auditor {
+    pub(super) fn link_stored(&self, books: &mut Books, record: LinkRecord) {
+        if let Some(known) = books.links.get(&record.link) {
+            self.check_versions(&known.record, &record);
+            self.check_origins(&known.record, &record);
+        }
+        for (system, member) in &record.members {
+            let Some(intent) = member.intent.as_ref().filter(|one| !one.acknowledged) else {
+                continue;
+            };
+            let known = books.announced.iter();
+            let mut same =
+                known.filter(|(link, of, one)| (*link, of, one) == (record.link, system, intent));
+            if same.next().is_some() {
+                continue;
+            }
+            let old = intent.fields.iter().find(|(field, written)| {
+                let held = member.fields.get(field.as_str());
+                held.is_some_and(|held| held.synced >= written.version)
+            });
+            if let Some((field, _)) = old {
+                let detail = format!("{field} is written to {system}, which follows it already");
+                self.violate("I-S9", detail);
+            }
+            let announced = (record.link, system.clone(), intent.clone());
+            books.announced.push(announced);
+        }
+        self.learn(books, record);
+    }
+
+    /// Takes in a link as it is stored now.
+    pub(super) fn learn(&self, books: &mut Books, record: LinkRecord) {
+        let before = books.links.remove(&record.link);
+        let decided = before
+            .as_ref()
+            .map_or(0, |known| known.record.decisions_made);
+        let mut known = before.unwrap_or_else(|| Known {
+            record: record.clone(),
+            agreed: std::collections::BTreeSet::new(),
+            contested: std::collections::BTreeSet::new(),
+            life_contested: false,
+        });
+        for (field, base) in record.fields.iter() {
+            known.agreed.insert((field.clone(), base.value.clone()));
+        }
+        for conflict in &record.conflicts {
+            match &conflict.subject {
+                ConflictSubject::Field { field } | ConflictSubject::Oscillation { field } => {
+                    for side in &conflict.sides {
+                        let value = (field.clone(), side.value.clone());
+                        known.contested.insert(value);
+                    }
+                }
+                ConflictSubject::DeleteVersusEdit => known.life_contested = true,
+                // A merge that a rule decided is somebody's removal, and no more.
+                ConflictSubject::Merge { .. } => known.life_contested |= conflict.is_open(),
+                ConflictSubject::DuplicateKey { other: Some(_), .. } => {
+                    known.life_contested |= record.life.held == Some(conflict.id);
+                }
+                _ => {}
+            }
+        }
+        let new = record.decisions_made.saturating_sub(decided);
+        let new = usize::try_from(new).unwrap_or_default();
+        for decision in record.decisions.iter().rev().take(new) {
+            for field in &decision.fields {
+                self.sim.mark(verdict_mark(&field.verdict));
+                if matches!(field.verdict, Verdict::Overruled { .. }) {
+                    // Whoever was overruled reads it in the decision.
+                    let value = (field.field.clone(), field.observed.clone());
+                    known.contested.insert(value);
+                }
+            }
+            if let Some(life) = &decision.life {
+                self.sim.mark(life_mark(life));
+            }
+        }
+        known.record = record;
+        books.links.insert(known.record.link, known);
+    }
+
+    /// What is agreed gets a new version with every change, and never an old one.
+    fn check_versions(&self, before: &LinkRecord, after: &LinkRecord) {
+        let fell = |what: &str, before: u64, after: u64| {
+            let detail = format!("the version of {what} fell from {before} to {after}");
+            self.violate("I-S6", detail);
+        };
+        for (field, old) in before.fields.iter() {
+            match after.fields.get(field.as_str()) {
+                None => fell(field.as_str(), old.version, 0),
+                Some(new) if new.version < old.version => {
+                    fell(field.as_str(), old.version, new.version);
+                }
+                Some(new) if new.version == old.version && new.value != old.value => {
+                    let detail = format!("{field} has two values in version {}", new.version);
+                    self.violate("I-S6", detail);
+                }
+                Some(_) => {}
+            }
+        }
+        let (old, new) = (&before.life, &after.life);
+        if new.version < old.version {
+            fell("its life", old.version, new.version);
+        }
+        if new.version == old.version && new.alive != old.alive {
+            self.violate("I-S6", format!("two lives in version {}", new.version));
+        }
+        for (system, member) in &before.members {
+            let Some(now) = after.members.get(system) else {
+                self.violate("I-S6", format!("{system} is no member any more"));
+                continue;
+            };
+            if now.id != member.id && member.id.is_some() {
+                // What cannot be brought back is forgotten, and created anew; another record took
+                // its place.
+                continue;
+            }
+            for (field, held) in member.fields.iter() {
+                let synced = now.fields.get(field.as_str()).map_or(0, |one| one.synced);
+                if synced < held.synced {
+                    fell(&format!("{field} at {system}"), held.synced, synced);
+                }
+            }
+        }
+    }
+
+    /// A value is agreed because a person set it, not because we wrote it.
+    fn check_origins(&self, before: &LinkRecord, after: &LinkRecord) {
+        for (field, base) in after.fields.iter() {
+            let old = before.fields.get(field.as_str());
+            if old.is_some_and(|old| old.version == base.version || old.value == base.value) {
+                continue;
+            }
+            let Some(system) = self.system(&base.origin) else {
+                continue;
+            };
+            // Where the map does not know what a system makes of values, what was written without
+            // an answer cannot be told from a person's work.
+            if !system.plan.is_known || person_set(system, field, base) {
+                continue;
+            }
+            let detail = format!(
+                "{field} is agreed as {} has it, where nobody set it",
+                base.origin
+            );
+            self.violate("I-S4", detail);
+        }
+    }
+
+    pub(super) fn stream_stored(&self, books: &mut Books, key: &str, content: &Content) {
+        let Ok(view) = serde_json::from_str::<StreamView>(content.body.get()) else {
+            return;
+        };
+        let name = key.split(':').next().unwrap_or_default();
+        let Some(system) = self
+            .systems
+            .iter()
+            .find(|one| one.plan.name.as_str() == name)
+        else {
+            return;
+        };
+        let gap = books.gaps.entry(system.plan.object.clone()).or_default();
+        if view.gaps > gap.written {
+            gap.written = view.gaps;
+            gap.asked = false;
+        } else if view.is_whole() && !gap.asked && gap.written > 0 {
+            let detail = format!("changes of {name} were lost and nobody asked for them");
+            self.violate("I-S10", detail);
+        }
+    }
+}
+
+impl Books {
+    /// The links of which a record is part.
+    pub(super) fn links_of<'b>(
+        &'b self,
+        system: &'b SystemName,
+        id: &'b ForeignId,
+    ) -> impl Iterator<Item = &'b Known> {
+        self.links.values().filter(move |known| {
+            let member = known.record.members.get(system);
+            member.is_some_and(|member| member.id.as_ref() == Some(id))
+        })
+    }
+
+    /// Writes of these kinds that were announced for a link and a system.
+    pub(super) fn announced_for(
+        &self,
+        link: LinkId,
+        system: &SystemName,
+        kind: IntentKind,
+    ) -> impl Iterator<Item = &omnisync_core::crm::ledger::Intent> {
+        let announced = self.announced.iter();
+        announced
+            .filter(move |(of, at, intent)| (*of, at, intent.kind) == (link, system, kind))
+            .map(|(_, _, intent)| intent)
+    }
+}
+
+/// A person or the system itself set the field to this value there, or created a record without
+/// it.
+fn person_set(system: &System, field: &FieldName, base: &Base) -> bool {
+    if base.value.is_none() && base.version == 1 {
+        return true;
+    }
+    let log = system.crm.changes_log(0);
+    let by_others = log.iter().flat_map(|one| {
+        let whole = !one.cause.is_ours();
+        let fields = one.fields.iter();
+        fields.filter(move |field| whole || field.asked.as_ref() != Some(&field.to))
+    });
+    by_others.into_iter().any(|change| {
+        system.field_of(&change.field).as_ref() == Some(field)
+            && system.read(&change.field, &change.to) == Patch::from(base.value.clone())
+    })
+}
+
+const fn verdict_mark(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Echo => "echo",
+        Verdict::Normalised => "normalised",
+        Verdict::NoOp => "no news",
+        Verdict::Applied => "applied",
+        Verdict::Superseded { .. } => "superseded",
+        Verdict::Overruled { .. } => "overruled",
+        Verdict::Merged => "merged",
+        Verdict::Held { .. } => "held",
+        _ => "not understood",
+    }
+}
+
+const fn life_mark(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Echo => "life: echo",
+        Verdict::Normalised => "life: normalised",
+        Verdict::NoOp => "life: no news",
+        Verdict::Applied => "life: applied",
+        Verdict::Held { .. } => "life: held",
+        _ => "life: other",
+    }
+}
+
+/// True if the member is in use, as far as is known.
+pub(super) const fn is_in_use(presence: &Presence) -> bool {
+    matches!(presence, Presence::InUse)
+}

@@ -1,0 +1,156 @@
+//! The systems of a run: what they hold, and what they make of it.
+
+use std::sync::Arc;
+
+use omnisync_core::crm::ledger::{ConflictSubject, LinkRecord};
+use omnisync_core::crm::{EntityName, FieldName, Fields, ForeignId, Native, Patch, Value};
+
+use super::blueprint::SystemPlan;
+use crate::fake::FakeCrm;
+use crate::fake::crm::{CrmRow, Standing};
+
+/// What is shared.
+pub(super) const ENTITY: &str = "Thing";
+pub(super) const CODE: &str = "code";
+pub(super) const CITY: &str = "city";
+pub(super) const CREDIT: &str = "credit";
+/// The same, as the systems call it.
+pub(super) const NATIVE_CODE: &str = "Code";
+pub(super) const NATIVE_CITY: &str = "City";
+pub(super) const NATIVE_CREDIT: &str = "Credit";
+/// A field that no map speaks of.
+pub(super) const NATIVE_NOTE: &str = "Note";
+/// A field that says when a person has something to decide.
+pub(super) const NATIVE_STATUS: &str = "Status";
+
+/// How an obstacle ends that nobody but a person takes away.
+const KEY_IS_TAKEN: &str = "another record with the natural key";
+
+/// What the systems make of what is written to them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Manners {
+    /// Nothing.
+    Keep,
+    /// The second one writes in capitals, without space around, and with one digit.
+    OneNormalises {
+        /// Its map says so.
+        is_known: bool,
+    },
+    /// The first one writes in small letters, the second in capitals, and no map knows.
+    TwoDisagree,
+}
+
+/// A system in a run.
+#[derive(Debug, Clone)]
+pub(super) struct System {
+    pub(super) plan: Arc<SystemPlan>,
+    pub(super) crm: FakeCrm,
+    /// A system of the same making that shows what it makes of a value.
+    pub(super) sample: FakeCrm,
+}
+
+impl System {
+    /// What is in the record with this key, the one in use before those that are not.
+    pub(super) fn row(&self, code: &str) -> Option<CrmRow> {
+        let mut rows = self.rows(code);
+        rows.sort_by_key(|row| row.state.standing != Standing::Active);
+        rows.into_iter().next()
+    }
+
+    /// Every record with this key.
+    pub(super) fn rows(&self, code: &str) -> Vec<CrmRow> {
+        let rows = self.crm.records().into_iter();
+        rows.filter(|row| row.state.fields.get(NATIVE_CODE).and_then(Native::as_text) == Some(code))
+            .collect()
+    }
+
+    /// What a native field says, in the form that belongs to no system. `Absent` where the map
+    /// cannot read it.
+    pub(super) fn read(&self, native: &FieldName, value: &Native) -> Patch<Value> {
+        let one = [(native.clone(), value.clone())].into_iter().collect();
+        let read = self.plan.compiled.get(&one).into_iter().next();
+        let read = read.and_then(|(_, value)| value.ok());
+        read.map_or(Patch::Absent, Patch::from)
+    }
+
+    /// What the system shows of a value that was written to it.
+    pub(super) fn shows(&self, field: &FieldName, value: Option<&Value>) -> Patch<Value> {
+        self.sampled(field, value).unwrap_or_default()
+    }
+
+    fn sampled(&self, field: &FieldName, value: Option<&Value>) -> Option<Patch<Value>> {
+        let map = &self.plan.compiled;
+        let values = [(field.clone(), value.cloned())].into_iter().collect();
+        let mut fields = map.put(&values, &Fields::new()).ok()?;
+        let native = map.natives_of(field.as_str()).next()?.clone();
+        let code = format!("sample {}", self.sample.records().len());
+        if native.as_str() != NATIVE_CODE {
+            fields.insert(self::field(NATIVE_CODE), Native::Text(code));
+        }
+        let id = self.sample.create_by("sample", &self.plan.object, fields);
+        let row = self.sample.snapshot(&id.ok()?)?;
+        Some(self.read(&native, row.state.fields.get(native.as_str())?))
+    }
+
+    /// The same as the map foresees it.
+    pub(super) fn foreseen(&self, field: &FieldName, value: Option<&Value>) -> Patch<Value> {
+        let normal = self.plan.compiled.normal(field.as_str(), &value.cloned());
+        normal.map_or(Patch::Absent, Patch::from)
+    }
+
+    /// The shared field that a native field stands for.
+    pub(super) fn field_of(&self, native: &FieldName) -> Option<FieldName> {
+        let mut fields = self.plan.compiled.fields();
+        fields
+            .find(|field| {
+                let natives = self.plan.compiled.natives_of(field.as_str());
+                natives.into_iter().any(|one| one == native)
+            })
+            .cloned()
+    }
+
+    /// The link says that something is in the way here.
+    pub(super) fn is_hindered(&self, link: &LinkRecord) -> bool {
+        let member = link.members.get(&self.plan.name);
+        member.is_some_and(|member| member.obstacle.is_some())
+    }
+
+    /// The key of a link is held by a record that is out of use here, or that people know of as
+    /// another one with the key, and what is in the way is noted.
+    pub(super) fn is_taken(&self, link: &LinkRecord) -> bool {
+        let member = link.members.get(&self.plan.name);
+        let obstacle = member.and_then(|member| member.obstacle.as_ref());
+        let is_noted = obstacle.is_some_and(|one| one.reason.ends_with(KEY_IS_TAKEN));
+        let id = member.and_then(|member| member.id.as_ref());
+        let rows = link.natural_key.as_deref().map(|key| self.rows(key));
+        let mut rows = rows.into_iter().flatten();
+        let is_told = |row: &CrmRow| {
+            let mut conflicts = link.conflicts.iter();
+            link.is_apart(&self.plan.name, &row.record.id)
+                || conflicts.any(|one| {
+                    matches!(&one.subject, ConflictSubject::DuplicateKey { id, .. }
+                        if *id == row.record.id)
+                })
+        };
+        is_noted
+            && rows.any(|row| {
+                (row.state.standing == Standing::Inactive || is_told(&row))
+                    && Some(&row.record.id) != id
+            })
+    }
+
+    pub(super) fn is_in_use(&self, id: &ForeignId) -> bool {
+        let row = self.crm.snapshot(id);
+        row.is_some_and(|row| row.state.standing == Standing::Active)
+    }
+}
+
+#[expect(clippy::expect_used, reason = "the names of the scenario are names")]
+pub(super) fn field(name: &str) -> FieldName {
+    FieldName::new(name).expect("a short name in ASCII")
+}
+
+#[expect(clippy::expect_used, reason = "the name of the entity is a name")]
+pub(super) fn entity_name() -> EntityName {
+    EntityName::new(ENTITY).expect("a short name in ASCII")
+}
