@@ -95,7 +95,7 @@ impl History {
                 .filter(|(_, field, _)| *field == write.field);
             of_field.into_iter().any(|(record, _, value)| {
                 let as_it_was = *record == write.record && same(value.as_ref(), lost);
-                as_it_was || heirs.iter().skip(1).any(|heir| heir == value)
+                as_it_was || heirs.contains(value)
             })
         };
         if same(lost, write.to.as_ref()) || self.knew(at, &heirs) || is_told() {
@@ -107,16 +107,23 @@ impl History {
         ))
     }
 
-    /// The value, and those that took its place before the change at this place, set by somebody who
-    /// had seen it or one of them; each in the spellings of the systems.
+    /// The values that took its place before the change at this place, set by somebody who had seen
+    /// it or one of them; each in the spellings of the systems.
     fn heirs(&self, at: usize, value: Option<&Value>) -> Vec<Option<Value>> {
         let mut known: Vec<Option<Value>> = vec![value.cloned()];
         let Some(write) = self.facts.get(at) else {
-            return known;
+            return Vec::new();
         };
-        let mut showed = vec![false; self.systems.len()];
         let earlier = self.facts.iter().take(at);
-        for fact in earlier.filter(|one| (&one.code, &one.field) == (&write.code, &write.field)) {
+        let earlier = earlier.filter(|one| (&one.code, &one.field) == (&write.code, &write.field));
+        // Whoever saw what the system had made it of saw the value too.
+        let made_of = earlier
+            .clone()
+            .filter(|one| one.is_ours && one.system == write.system && one.to.as_ref() == value);
+        known.extend(made_of.filter_map(|one| one.asked.clone().said()));
+        let itself = known.len();
+        let mut showed = vec![false; self.systems.len()];
+        for fact in earlier {
             let Some(has_shown) = showed.get_mut(fact.system) else {
                 continue;
             };
@@ -133,7 +140,7 @@ impl History {
             };
             *has_shown |= known.iter().any(shows);
         }
-        known
+        known.split_off(itself)
     }
 
     /// True if what the change at this place wrote is one of the heirs, and not the value itself.
@@ -142,7 +149,7 @@ impl History {
             return false;
         };
         let asked = write.asked.clone().said();
-        heirs.iter().skip(1).any(|one| {
+        heirs.iter().any(|one| {
             Some(one) == asked.as_ref()
                 || self.is_same(write.system, &write.field, one.as_ref(), write.to.as_ref())
         })
