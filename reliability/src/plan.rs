@@ -314,7 +314,7 @@ impl Promise {
             .map(|(what, actual, min)| format!("{actual} {what}, at least {min} were promised"))
             .collect();
         if totals.writes_too_much() {
-            short.push("more writes than 1.10 times what is necessary".to_owned());
+            short.push("more writes than 1.02 times what is necessary".to_owned());
         }
         short
     }

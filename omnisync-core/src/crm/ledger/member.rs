@@ -65,6 +65,9 @@ pub struct MemberRecord {
     /// It has to be looked at.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub look: bool,
+    /// A record with the natural key was looked for here, and none was found that could take part.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sought: bool,
     /// Fields that point at records which are not known yet, as this system names them.
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
     pub awaiting: Fields<Reference>,

@@ -17,6 +17,9 @@ pub enum Step {
     Look(Target),
     /// A creation was announced whose end is not known: find out whether there is a record.
     Find(SystemName),
+    /// There is no record that is known: find out whether there is one with the natural key before
+    /// any is created.
+    Seek(SystemName),
     /// The announced write, once the record is stored.
     Write(Target),
     /// Nothing before this instant: until then another worker has the record for itself.
@@ -65,6 +68,9 @@ impl LinkRecord {
             if let Some(step) = member.look_needed(system) {
                 return step;
             }
+        }
+        if let Some(system) = self.unsought(lenses) {
+            return Step::Seek(system.clone());
         }
         let mut until: Option<DateTime<Utc>> = None;
         for system in lenses.systems() {
@@ -170,18 +176,10 @@ impl LinkRecord {
                 again.map_or(Need::Nothing, Need::Write)
             }
             Presence::None if self.life.alive && !contested => {
-                let missing = self.fields.iter().find(|(field, base)| {
-                    lenses.requires(field) && (base.value.is_none() || base.held.is_some())
-                });
                 if self.fields.is_empty() {
                     return Need::Nothing;
                 }
-                let mut awaited = self
-                    .members
-                    .values()
-                    .flat_map(|member| member.awaiting.names());
-                let parked = awaited.find(|field| lenses.requires(field));
-                if let Some(field) = missing.map(|(field, _)| field).or(parked) {
+                if let Some(field) = self.lacks(lenses) {
                     let version = self.base(field).map_or(0, |base| base.version);
                     let fields = [(field.clone(), version)].into_iter().collect();
                     let reason = format!("a record without {field} is not created");
@@ -232,6 +230,39 @@ impl LinkRecord {
             }
             _ => Need::Nothing,
         }
+    }
+
+    /// A system in which the record would be created, and where nobody has looked for one yet. All
+    /// are asked before the first creation: what people entered in several systems is known then, and
+    /// nothing is written that the next answer makes wrong.
+    fn unsought<'a>(&self, lenses: &'a dyn Lenses) -> Option<&'a SystemName> {
+        let mut systems = lenses.systems().iter();
+        let system = systems.find(|system| {
+            let member = self.members.get(system);
+            member.is_none_or(|member| {
+                member.presence == Presence::None
+                    && member.id.is_none()
+                    && member.intent.is_none()
+                    && member.unfinished.is_none()
+                    && !member.sought
+            })
+        })?;
+        let is_due = self.life.alive
+            && self.life.held.is_none()
+            && !self.fields.is_empty()
+            && self.lacks(lenses).is_none();
+        is_due.then_some(system)
+    }
+
+    /// A field without which no record is created, and that has no value yet.
+    fn lacks(&self, lenses: &dyn Lenses) -> Option<&FieldName> {
+        let missing = self.fields.iter().find(|(field, base)| {
+            lenses.requires(field) && (base.value.is_none() || base.held.is_some())
+        });
+        let members = self.members.values();
+        let mut awaited = members.flat_map(|member| member.awaiting.names());
+        let parked = awaited.find(|field| lenses.requires(field));
+        missing.map(|(field, _)| field).or(parked)
     }
 
     /// Conflicts that every system follows are over.

@@ -104,6 +104,11 @@ impl LinkRecord {
         }
     }
 
+    /// No record with the natural key was found that could take part: one is created.
+    pub fn not_there(&mut self, system: &SystemName) {
+        self.members.of(system).sought = true;
+    }
+
     /// The announced creation met a record with its natural key, which takes part from now on. If it
     /// was made before, the record may be what came of that.
     pub fn met(&mut self, system: &SystemName, id: ForeignId) {

@@ -20,6 +20,19 @@ fn records_created_at_once_with_one_key_become_one() {
 }
 
 #[test]
+fn a_record_that_no_event_spoke_of_is_found_before_another_is_created() {
+    let office = Office::without_unique_keys();
+    let sf = office.create("sf", &[("Code__c", "B-1"), ("Name", "Alpha")]);
+    office.crm("sf").take_events(10);
+    let dv = office.create("dv", &[("cr_code", "B-1"), ("cr_city", "Bern")]);
+    office.settle();
+    assert_eq!(office.only("sf"), sf);
+    assert_eq!(office.text("sf", &sf, "City").as_deref(), Some("Bern"));
+    assert_eq!(office.text("dv", &dv, "cr_name").as_deref(), Some("Alpha"));
+    assert_eq!((office.writes("sf"), office.writes("dv")), (1, 1));
+}
+
+#[test]
 fn a_record_without_its_key_waits_until_it_has_one() {
     let office = Office::new();
     let sf = office.create("sf", &[("Name", "Alpha")]);

@@ -85,7 +85,11 @@ impl Play for CrmPlay {
             if let Some(unmarked) = self.unmarked() {
                 self.sim.violate(unmarked);
             }
+            let is_in_turn = self.turns.end(&self.systems);
             self.resolve(&link, &conflict);
+            if is_in_turn {
+                self.turns.begin(&self.systems);
+            }
             return;
         }
         self.turns.end(&self.systems);

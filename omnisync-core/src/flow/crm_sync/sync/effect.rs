@@ -159,14 +159,7 @@ impl CrmSync {
         let now = self.worker.now();
         match found.as_slice() {
             [only] => {
-                let entity = &link.content.entity;
-                let entry = self.documents.record(entity, system, only).await?;
-                let other = entry.and_then(|entry| entry.content.link);
-                let other = other.filter(|other| *other != link.content.link);
-                let is_free = match other {
-                    Some(other) => !self.has_member(other, system, only).await?,
-                    None => true,
-                };
+                let is_free = self.is_free(&link.content, system, only).await?;
                 if is_free {
                     link.content.met(system, only.clone());
                     return Ok(Some(only.clone()));
@@ -183,6 +176,48 @@ impl CrmSync {
         let reason = format!("{system} has another record with the natural key");
         link.content.refused(system, reason, until, now);
         Ok(None)
+    }
+
+    /// A record that nobody has linked and that is the only one with the natural key takes part
+    /// before anything is created. Where there is none, or it is not so simple, a creation goes on:
+    /// what the system says to that decides.
+    pub(super) async fn seek(
+        &self,
+        link: &mut Kept<LinkRecord>,
+        system: &SystemName,
+    ) -> Result<Driven, PortError> {
+        let found = self.find(link, system).await?;
+        let [only] = found.as_slice() else {
+            link.content.not_there(system);
+            return Ok(Driven::Done);
+        };
+        if !self.is_free(&link.content, system, only).await? {
+            link.content.not_there(system);
+            return Ok(Driven::Done);
+        }
+        link.content.met(system, only.clone());
+        let now = self.worker.now();
+        if !self.save(link, LinkState::Working, Some(now)).await? {
+            return Ok(Driven::Raced);
+        }
+        self.bind(&link.content.entity, system, only, link.content.link)
+            .await?;
+        Ok(Driven::Done)
+    }
+
+    /// True if no other link counts on a record.
+    async fn is_free(
+        &self,
+        link: &LinkRecord,
+        system: &SystemName,
+        id: &ForeignId,
+    ) -> Result<bool, PortError> {
+        let entry = self.documents.record(&link.entity, system, id).await?;
+        let other = entry.and_then(|entry| entry.content.link);
+        match other.filter(|other| *other != link.link) {
+            Some(other) => Ok(!self.has_member(other, system, id).await?),
+            None => Ok(true),
+        }
     }
 
     /// The records of `system` with the natural key of the link, without those that a person set

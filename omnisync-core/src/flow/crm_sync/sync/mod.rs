@@ -242,6 +242,11 @@ impl CrmSync {
                     Ok(other) => return Ok(other),
                     Err(error) => return Err(self.postpone(&mut link, error, now).await),
                 },
+                Step::Seek(system) => match self.seek(&mut link, &system).await {
+                    Ok(Driven::Done) => {}
+                    Ok(other) => return Ok(other),
+                    Err(error) => return Err(self.postpone(&mut link, error, now).await),
+                },
                 Step::Write(target) => {
                     let native = match &seen {
                         Some((system, native)) if *system == target.system => native.clone(),

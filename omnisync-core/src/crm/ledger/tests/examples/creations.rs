@@ -100,7 +100,13 @@ impl Case {
     fn plan(&mut self) -> Step {
         self.now += TimeDelta::seconds(61);
         let worker = WorkerId::new("w").unwrap();
-        self.link.plan(&self.plain, &self.policy, &worker, self.now)
+        loop {
+            let step = self.link.plan(&self.plain, &self.policy, &worker, self.now);
+            let Step::Seek(system) = step else {
+                return step;
+            };
+            self.link.not_there(&system);
+        }
     }
 
     /// The city that the next step writes to the second system.

@@ -216,7 +216,8 @@ impl Shared {
             .unwrap();
     }
 
-    /// What is to be done next: `look b`, `write b: name`; `None` for nothing now.
+    /// What is to be done next: `look b`, `write b: name`; `None` for nothing now. No record is found
+    /// before a creation.
     pub(super) fn step(&mut self) -> Option<String> {
         let worker = WorkerId::new("w").unwrap();
         let step = self
@@ -225,6 +226,10 @@ impl Shared {
         match step {
             Step::Look(target) => Some(format!("look {}", target.system)),
             Step::Find(system) => Some(format!("find {system}")),
+            Step::Seek(system) => {
+                self.link.not_there(&system);
+                self.step()
+            }
             Step::Write(target) => {
                 let member = &self.link.members[&target.system];
                 let intent = member.intent.as_ref().unwrap();

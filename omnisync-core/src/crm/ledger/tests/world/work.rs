@@ -32,6 +32,11 @@ impl World {
                 self.link = link;
                 true
             }
+            Step::Seek(system) => {
+                link.not_there(&system);
+                self.link = link;
+                true
+            }
             Step::Write(target) => {
                 self.link = link.clone();
                 self.write(&mut link, &target, faults);
