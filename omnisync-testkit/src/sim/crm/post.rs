@@ -99,11 +99,13 @@ impl Post {
     }
 
     /// What this bag tells of records counts as what they hold, until something else is told. Where
-    /// a bag only says that something happened, nothing is known any more.
+    /// a bag only says that something happened, nothing is known any more. A comparison by timetable
+    /// brings nothing to light: there is nothing to compare with but what was told.
     pub(crate) fn believe(&self, bag: &Bag) {
         let mut told = self.told();
         for (hint, after) in bag.hints.iter().zip(&bag.after) {
             match (&hint.scope, after) {
+                (HintScope::Everything, _) if bag.answers > 0 => {}
                 (HintScope::Everything, _) => told.clear(),
                 (HintScope::Records(ids), Some(after)) => {
                     told.extend(ids.iter().map(|id| (id.clone(), Arc::clone(after))));
