@@ -9,6 +9,7 @@ mod kit;
 mod looking;
 mod merging;
 mod moody;
+mod parking;
 
 use kit::{Office, Setting};
 use omnisync_core::crm::ledger::Verdict;

@@ -239,13 +239,6 @@ impl LinkRecord {
         true
     }
 
-    /// References that led nowhere are looked at again.
-    pub fn retry_parked(&mut self) {
-        for member in self.members.values_mut() {
-            member.look |= !member.awaiting.is_empty() && member.id.is_some();
-        }
-    }
-
     /// A removed record cannot be brought back: a new one takes its place.
     pub fn forgotten(&mut self, system: &SystemName) {
         if let Some(member) = self.members.get_mut(system) {

@@ -336,10 +336,15 @@ impl Documents {
         }
     }
 
-    pub(super) async fn parked_links(&self, max: usize) -> Result<Vec<LinkRecord>, PortError> {
-        let query = Query::all(CRM_LINKS).in_state(LinkState::Parked.as_str());
-        let documents = self.store.query_all(query, max).await;
-        let mut documents = documents.map_err(PortError::of_store)?;
+    /// Links that may wait for another record, up to `max` of those that a person has to decide
+    /// about and of the others.
+    pub(super) async fn waiting_links(&self, max: usize) -> Result<Vec<LinkRecord>, PortError> {
+        let mut documents = Vec::new();
+        for state in [LinkState::Parked, LinkState::Conflict] {
+            let query = Query::all(CRM_LINKS).in_state(state.as_str());
+            let page = self.store.query_all(query, max).await;
+            documents.extend(page.map_err(PortError::of_store)?);
+        }
         documents.sort_by(|a, b| a.key.id.cmp(&b.key.id));
         Ok(documents
             .iter()

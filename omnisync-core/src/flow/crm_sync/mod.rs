@@ -28,7 +28,7 @@ pub use documents::{CRM_KEYS, CRM_LINKS, CRM_RECORDS, CRM_STREAMS, LinkState};
 pub use hear::{CaughtUp, Hear, HearOutcome, Heard};
 pub use landscape::{CrmSystem, EchoRule, Landscape, LandscapeError};
 pub use listen::{HintDecoder, Listen, ListenOutcome, Undecodable};
-pub use outcome::{CrmItem, CrmSyncOutcome, CrmWork};
+pub use outcome::{CrmItem, CrmNotice, CrmSyncOutcome, CrmWork};
 pub use sync::CrmSync;
 
 use crate::port::Collection;
