@@ -1,6 +1,7 @@
 //! CRM sync over CRMs with manners.
 
 mod conflicts;
+mod desk;
 mod failing;
 mod gaps;
 mod identity;

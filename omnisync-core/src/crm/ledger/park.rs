@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::member::{MemberRecord, Presence};
 use super::policy::SyncPolicy;
 use super::record::LinkRecord;
+use crate::crm::fields::Fields;
 use crate::crm::name::{FieldName, SystemName};
 use crate::crm::value::Reference;
 
@@ -121,6 +122,19 @@ impl LinkRecord {
             }
         }
         all
+    }
+
+    /// Somebody mended what was in the way: what was refused is tried again, and what could not be
+    /// read or led nowhere is looked at.
+    pub fn retry(&mut self) {
+        for member in self.members.values_mut() {
+            member.obstacle = None;
+            member.refused = Fields::new();
+            if !member.unreadable.is_empty() && member.id.is_some() {
+                (member.look, member.unseen) = (true, true);
+            }
+        }
+        self.retry_parked();
     }
 
     /// References that led nowhere are looked at again.

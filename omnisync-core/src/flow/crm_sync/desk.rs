@@ -50,6 +50,12 @@ pub enum DeskError {
         /// Its record.
         id: ForeignId,
     },
+    /// There is no such link.
+    #[error("there is no link {link}")]
+    NoLink {
+        /// The link.
+        link: LinkId,
+    },
     /// The record is part of another link.
     #[error("the record is part of link {link}; unlink it first")]
     LinkedElsewhere {
