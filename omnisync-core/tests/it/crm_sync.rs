@@ -2,6 +2,7 @@
 
 mod conflicts;
 mod desk;
+mod entering;
 mod failing;
 mod gaps;
 mod identity;
