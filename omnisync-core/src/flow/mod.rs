@@ -24,7 +24,7 @@ pub use crm_sync::{
     CRM_COLLECTIONS, CRM_KEYS, CRM_LINKS, CRM_RECORDS, CRM_STREAMS, CaughtUp, CrmDesk, CrmItem,
     CrmNotice, CrmPage, CrmSync, CrmSyncOutcome, CrmSystem, CrmWaiting, CrmWork, DeskError,
     EchoRule, Hear, HearOutcome, Heard, HintDecoder, Landscape, LandscapeError, LinkState, Listen,
-    ListenOutcome, OpenConflict, RecordExplanation, Undecodable, WaitCause,
+    ListenOutcome, OpenConflict, PolicyError, RecordExplanation, Undecodable, WaitCause,
 };
 pub use deliver::{Deliver, DeliverOutcome, DeliverPolicy, Delivered, SettledOrder};
 pub use explain::{Explain, Explanation, Waiting};

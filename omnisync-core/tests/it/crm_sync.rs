@@ -8,6 +8,7 @@ mod gaps;
 mod identity;
 mod keys;
 mod kit;
+mod landscape;
 mod looking;
 mod merging;
 mod moody;

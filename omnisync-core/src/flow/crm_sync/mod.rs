@@ -21,6 +21,7 @@ mod look;
 mod membership;
 mod outcome;
 mod pass;
+mod rules;
 mod sync;
 mod write;
 
@@ -31,6 +32,7 @@ pub use landscape::{CrmSystem, EchoRule, Landscape, LandscapeError};
 pub use listen::{HintDecoder, Listen, ListenOutcome, Undecodable};
 pub use lists::{CrmPage, CrmWaiting, OpenConflict, WaitCause};
 pub use outcome::{CrmItem, CrmNotice, CrmSyncOutcome, CrmWork};
+pub use rules::PolicyError;
 pub use sync::CrmSync;
 
 use crate::port::Collection;

@@ -251,7 +251,9 @@ impl Office {
         let landscape = Landscape::new([brand(), shop(setting.shops_of_brands)], [of_sf, of_dv])
             .unwrap()
             .with_policy(entity("Brand"), setting.policy)
-            .with_policy(entity("Shop"), setting.shops);
+            .unwrap()
+            .with_policy(entity("Shop"), setting.shops)
+            .unwrap();
         let mut options = MemoryStateStoreOptions::default();
         if let Some(bytes) = setting.body_bytes_max {
             options.body_bytes_max = bytes;
