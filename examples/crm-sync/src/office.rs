@@ -19,7 +19,7 @@ use omnisync_testkit::ids::SeqIds;
 
 use crate::data::{DataFolder, Kept};
 use crate::error::HostError;
-use crate::systems::{Crm, ENTITIES, Manners, entities};
+use crate::systems::{Crm, Manners, entities};
 use crate::wire::{Trouble, Wire};
 
 /// Events that are taken from a system at once.
@@ -121,8 +121,12 @@ impl Office {
             crms.insert(name, fake);
         }
         let mut landscape = Landscape::new(entities(), systems)?;
-        for entity in ENTITIES {
-            landscape = landscape.with_policy(EntityName::new(entity)?, policy.clone());
+        for entity in entities() {
+            let mut rules = policy.clone();
+            rules
+                .fields
+                .retain(|field, _| entity.fields.contains(field.as_str()));
+            landscape = landscape.with_policy(entity.name, rules)?;
         }
         let landscape = Arc::new(landscape);
         let worker = Worker::new(WorkerId::new("crm-sync")?, shared, Arc::new(SeqIds::new(1)));

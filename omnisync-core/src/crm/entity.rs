@@ -3,7 +3,7 @@ use thiserror::Error;
 
 use super::fields::Fields;
 use super::name::{EntityName, FieldName};
-use super::value::ValueKind;
+use super::value::{Value, ValueKind};
 
 /// What a kind of record consists of. The built-in ones are in `crm::standard`; a host may define
 /// any.
@@ -88,6 +88,84 @@ impl FieldKind {
     }
 }
 
+/// Why a field cannot have a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum ValueError {
+    /// A record is not without the field.
+    #[error("the field cannot be empty")]
+    Required,
+    /// The value is of another kind.
+    #[error("the field holds values of kind {expected:?}")]
+    Kind {
+        /// What the values of the field are.
+        expected: ValueKind,
+    },
+    /// Nothing, spelled as a value.
+    #[error("a text or a set without anything in it is no value: leave the field empty")]
+    Nothing,
+    /// A number with more digits than the field keeps.
+    #[error("the field keeps {scale} digits behind the point")]
+    Scale {
+        /// Digits behind the point.
+        scale: u32,
+    },
+    /// None of the options.
+    #[error("the field has no such option")]
+    UnknownOption,
+    /// A record of another entity.
+    #[error("the field points at records of another entity")]
+    WrongEntity,
+    /// A record that nobody knows.
+    #[error("the record that it points at is not known")]
+    Unresolved,
+}
+
+impl FieldDefinition {
+    /// Checks that the field can have this value. Whether a record is known that it points at is not
+    /// to be seen here.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self, value: Option<&Value>) -> Result<(), ValueError> {
+        let Some(value) = value else {
+            return if self.required {
+                Err(ValueError::Required)
+            } else {
+                Ok(())
+            };
+        };
+        let has = |options: &[String], one: &String| options.contains(one);
+        let problem = match (&self.kind, value) {
+            (FieldKind::Text | FieldKind::AddressPart, Value::Text(text)) => {
+                text.is_empty().then_some(ValueError::Nothing)
+            }
+            (FieldKind::Decimal { scale }, Value::Decimal(number)) => {
+                let is_finer = number.normalize().scale() > *scale;
+                is_finer.then_some(ValueError::Scale { scale: *scale })
+            }
+            (FieldKind::Choice { options }, Value::Choice(one)) => {
+                (!has(options, one)).then_some(ValueError::UnknownOption)
+            }
+            (FieldKind::Choices { .. }, Value::Choices(all)) if all.is_empty() => {
+                Some(ValueError::Nothing)
+            }
+            (FieldKind::Choices { options }, Value::Choices(all)) => {
+                let is_known = all.iter().all(|one| has(options, one));
+                (!is_known).then_some(ValueError::UnknownOption)
+            }
+            (FieldKind::Reference { entity }, Value::Reference(reference)) => {
+                (reference.entity != *entity).then_some(ValueError::WrongEntity)
+            }
+            (kind, value) => {
+                let expected = kind.value_kind();
+                (value.kind() != expected).then_some(ValueError::Kind { expected })
+            }
+        };
+        problem.map_or(Ok(()), Err)
+    }
+}
+
 /// Why an entity cannot be defined so.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[non_exhaustive]
@@ -135,5 +213,88 @@ impl EntityDefinition {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::crm::value::{Reference, ReferenceTarget};
+
+    #[track_caller]
+    fn check(kind: FieldKind, value: &Value, expected: Result<(), ValueError>) {
+        let field = FieldDefinition {
+            kind,
+            required: false,
+        };
+        assert_eq!(field.check(Some(value)), expected, "{value:?}");
+    }
+
+    fn options() -> Vec<String> {
+        vec!["Red".to_owned(), "Blue".to_owned()]
+    }
+
+    fn set(all: &[&str]) -> Value {
+        Value::Choices(all.iter().map(|one| (*one).to_owned()).collect())
+    }
+
+    #[test]
+    fn a_field_takes_values_of_its_kind_only() {
+        let kind = |expected| Err(ValueError::Kind { expected });
+        let text = || Value::Text("7".to_owned());
+        check(FieldKind::Text, &text(), Ok(()));
+        check(FieldKind::AddressPart, &text(), Ok(()));
+        check(FieldKind::Integer, &text(), kind(ValueKind::Integer));
+        check(FieldKind::Integer, &Value::Integer(7), Ok(()));
+        check(FieldKind::Boolean, &Value::Boolean(true), Ok(()));
+        let number = |text: &str| Value::Decimal(text.parse().unwrap());
+        let decimal = FieldKind::Decimal { scale: 2 };
+        check(decimal.clone(), &number("1.5000"), Ok(()));
+        check(
+            decimal.clone(),
+            &Value::Integer(1),
+            kind(ValueKind::Decimal),
+        );
+        let too_fine = Err(ValueError::Scale { scale: 2 });
+        check(decimal, &number("1.505"), too_fine);
+    }
+
+    #[test]
+    fn nothing_is_spelled_by_no_value() {
+        let nothing = Err(ValueError::Nothing);
+        check(FieldKind::Text, &Value::Text(String::new()), nothing);
+        let choices = FieldKind::Choices { options: options() };
+        check(choices, &Value::Choices(BTreeSet::new()), nothing);
+        let mut field = FieldDefinition {
+            kind: FieldKind::Text,
+            required: false,
+        };
+        assert_eq!(field.check(None), Ok(()));
+        field.required = true;
+        assert_eq!(field.check(None), Err(ValueError::Required));
+    }
+
+    #[test]
+    fn an_option_and_an_entity_have_to_be_those_of_the_field() {
+        let choice = || FieldKind::Choice { options: options() };
+        let unknown = Err(ValueError::UnknownOption);
+        check(choice(), &Value::Choice("Red".to_owned()), Ok(()));
+        check(choice(), &Value::Choice("red".to_owned()), unknown);
+        let choices = || FieldKind::Choices { options: options() };
+        check(choices(), &set(&["Red", "Blue"]), Ok(()));
+        check(choices(), &set(&["Red", "Green"]), unknown);
+        let reference = |entity: &str| {
+            Value::Reference(Reference {
+                entity: EntityName::new(entity).unwrap(),
+                target: ReferenceTarget::Key("EUR".to_owned()),
+            })
+        };
+        let kind = || FieldKind::Reference {
+            entity: EntityName::new("Currency").unwrap(),
+        };
+        check(kind(), &reference("Currency"), Ok(()));
+        check(kind(), &reference("Country"), Err(ValueError::WrongEntity));
     }
 }

@@ -78,6 +78,11 @@ impl<T> Fields<T> {
         self.0.iter().map(|(name, value)| (name, value))
     }
 
+    /// The same, with what is there to be changed.
+    pub fn iter_mut(&mut self) -> impl ExactSizeIterator<Item = (&FieldName, &mut T)> {
+        self.0.iter_mut().map(|(name, value)| (&*name, value))
+    }
+
     /// The names, in their order.
     pub fn names(&self) -> impl ExactSizeIterator<Item = &FieldName> {
         self.0.iter().map(|(name, _)| name)

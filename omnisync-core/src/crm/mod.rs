@@ -26,7 +26,7 @@ pub mod field_map;
 pub mod ledger;
 pub mod standard;
 
-pub use entity::{EntityDefinition, EntityError, FieldDefinition, FieldKind};
+pub use entity::{EntityDefinition, EntityError, FieldDefinition, FieldKind, ValueError};
 pub use fields::Fields;
 pub use hint::{ChangeKind, Hint, HintScope, Origin};
 pub use legacy::{

@@ -58,6 +58,23 @@ impl EntityName {
     }
 }
 
+/// What stands for people in the place of a system.
+const PERSON: &str = "person";
+
+impl SystemName {
+    /// People at the desk, where the system is named that a value comes from. No system of a landscape
+    /// may be called so.
+    pub fn person() -> Self {
+        debug_assert!(Self::new(PERSON).is_ok(), "{PERSON:?} is no system name");
+        Self(PERSON.into())
+    }
+
+    /// True for [`person`](Self::person).
+    pub fn is_person(&self) -> bool {
+        self.as_str() == PERSON
+    }
+}
+
 /// Identity of one record across all systems.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -22,9 +22,9 @@ pub use batch::{BatchFlow, BatchOutcome, BatchStep, Dropped};
 pub use build::PackageSpec;
 pub use crm_sync::{
     CRM_COLLECTIONS, CRM_KEYS, CRM_LINKS, CRM_RECORDS, CRM_STREAMS, CaughtUp, CrmDesk, CrmItem,
-    CrmSync, CrmSyncOutcome, CrmSystem, CrmWork, DeskError, EchoRule, Hear, HearOutcome, Heard,
-    HintDecoder, Landscape, LandscapeError, LinkState, Listen, ListenOutcome, RecordExplanation,
-    Undecodable,
+    CrmNotice, CrmPage, CrmSync, CrmSyncOutcome, CrmSystem, CrmWaiting, CrmWork, DeskError,
+    EchoRule, Hear, HearOutcome, Heard, HintDecoder, Landscape, LandscapeError, LinkState, Listen,
+    ListenOutcome, OpenConflict, PolicyError, RecordExplanation, Undecodable, WaitCause,
 };
 pub use deliver::{Deliver, DeliverOutcome, DeliverPolicy, Delivered, SettledOrder};
 pub use explain::{Explain, Explanation, Waiting};

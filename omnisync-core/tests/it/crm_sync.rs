@@ -1,14 +1,18 @@
 //! CRM sync over CRMs with manners.
 
 mod conflicts;
+mod desk;
+mod entering;
 mod failing;
 mod gaps;
 mod identity;
 mod keys;
 mod kit;
+mod landscape;
 mod looking;
 mod merging;
 mod moody;
+mod parking;
 
 use kit::{Office, Setting};
 use omnisync_core::crm::ledger::Verdict;

@@ -75,6 +75,15 @@ impl CompiledFieldMap {
         &self.natives
     }
 
+    /// True if the native field is read or written by a rule, a join or a constant.
+    pub fn speaks_of(&self, native: &str) -> bool {
+        let written = self.fields.iter().flat_map(|(_, field)| &field.writers);
+        let mut written = written.filter_map(|slot| native_of(slot, &self.joins));
+        written.any(|one| one.as_str() == native)
+            || self.natives.iter().any(|one| one.as_str() == native)
+            || (self.constants.iter()).any(|one| one.native.as_str() == native)
+    }
+
     /// The fields of the entity that the map speaks of.
     pub fn fields(&self) -> impl Iterator<Item = &FieldName> {
         self.fields.names()

@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::crm::entity::ValueError;
 use crate::crm::name::{FieldName, ForeignId, LinkId, SystemName};
 use crate::crm::value::Value;
 use crate::id::IdError;
@@ -132,11 +133,23 @@ pub enum ConflictSubject {
     },
 }
 
+impl ConflictSubject {
+    /// The field whose value is in question, if it is one.
+    pub const fn field(&self) -> Option<&FieldName> {
+        match self {
+            Self::Field { field }
+            | Self::Oscillation { field }
+            | Self::OverwrittenAfterTheFact { field, .. } => Some(field),
+            Self::DeleteVersusEdit | Self::DuplicateKey { .. } | Self::Merge { .. } => None,
+        }
+    }
+}
+
 /// What one side says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Side {
-    /// The system.
+    /// The system; [`SystemName::person`] for what a person had entered.
     pub system: SystemName,
     /// Its value: `None` for an empty field, and for conflicts that are not about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -180,6 +193,12 @@ pub enum Choice {
         /// The system.
         system: SystemName,
     },
+    /// Of a field: this value, whatever the systems have.
+    Value {
+        /// The value; `None` for an empty field.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        value: Option<Value>,
+    },
     /// Of two records of a system with one key, this one is the one that is shared.
     Record {
         /// Its id.
@@ -209,12 +228,23 @@ pub enum ResolveError {
     },
     /// A choice of another kind of conflict.
     #[error(
-        "conflict {conflict} cannot be decided like that: take a side, or, for two records of one \
-         system with one key, name the record that is meant"
+        "conflict {conflict} cannot be decided like that: take a side, or, for a field, enter a \
+         value, or, for two records of one system with one key, name the record that is meant"
     )]
     NotSo {
         /// The conflict.
         conflict: ConflictId,
+    },
+    /// The field cannot have the value that was entered.
+    #[error("conflict {conflict} cannot be decided by a value that {field} cannot have")]
+    Unfit {
+        /// The conflict.
+        conflict: ConflictId,
+        /// The field.
+        field: FieldName,
+        /// Why.
+        #[source]
+        reason: ValueError,
     },
 }
 

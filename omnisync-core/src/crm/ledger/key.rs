@@ -213,7 +213,7 @@ impl LinkRecord {
                     self.release(system, now);
                     Ok(())
                 }
-                Choice::Record { .. } => Err(not_so()),
+                Choice::Record { .. } | Choice::Value { .. } => Err(not_so()),
             };
         }
         match choice {
@@ -221,6 +221,7 @@ impl LinkRecord {
                 conflict,
                 system: said.clone(),
             }),
+            Choice::Value { .. } => Err(not_so()),
             Choice::Take { .. } | Choice::Apart => {
                 self.set_apart(system, id);
                 Ok(())

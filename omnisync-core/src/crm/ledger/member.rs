@@ -4,10 +4,11 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::overwritten::{Told, Written};
+use super::park::Awaited;
 use crate::crm::fields::Fields;
 use crate::crm::name::{FieldName, ForeignId, VersionToken};
 use crate::crm::patch::Patch;
-use crate::crm::value::{Reference, Value};
+use crate::crm::value::Value;
 use crate::id::WorkerId;
 
 /// Versions of a record that are remembered, so that a read from a replica that is behind is known
@@ -68,9 +69,9 @@ pub struct MemberRecord {
     /// A record with the natural key was looked for here, and none was found that could take part.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sought: bool,
-    /// Fields that point at records which are not known yet, as this system names them.
+    /// Fields that point at records which are not known yet. Nothing is written over them.
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
-    pub awaiting: Fields<Reference>,
+    pub awaiting: Fields<Awaited>,
     /// Its mark says that a person has something to decide.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub marked: bool,

@@ -6,6 +6,7 @@ use super::Lenses;
 use super::decision::{Decision, FieldDecision, Verdict};
 use super::member::{Held, Intent, MemberRecord};
 use super::merge::MergeInto;
+use super::park::Awaited;
 use super::place::{Placed, news};
 use super::policy::SyncPolicy;
 use super::record::{Base, LinkRecord};
@@ -196,9 +197,10 @@ impl LinkRecord {
                     (verdict, value.clone())
                 }
                 Observed::Unresolved(reference) => {
-                    let is_known = awaited.get(field.as_str()) == Some(reference);
-                    member.awaiting.insert(field.clone(), reference.clone());
-                    if is_known {
+                    let known = awaited.get(field.as_str());
+                    let waits = Awaited::seen(reference, known, look.now);
+                    member.awaiting.insert(field.clone(), waits);
+                    if known.is_some_and(|known| known.reference == *reference) {
                         continue;
                     }
                     (Verdict::Parked, Some(Value::Reference(reference.clone())))

@@ -75,8 +75,7 @@ impl LinkRecord {
         let mut until: Option<DateTime<Utc>> = None;
         for system in lenses.systems() {
             let member = self.members.of(system);
-            if !member.awaiting.is_empty() {
-                let again = now + chrono::TimeDelta::seconds(i64::from(policy.park_retry_seconds));
+            if let Some(again) = member.parked_until(policy, now) {
                 until = Some(until.map_or(again, |until| until.min(again)));
             }
             if let Some(obstacle) = &member.obstacle {

@@ -67,6 +67,12 @@ pub struct SyncPolicy {
     pub lease_seconds: u32,
     /// How often a reference that leads nowhere yet is looked at again, in seconds.
     pub park_retry_seconds: u32,
+    /// How long a reference may lead nowhere before it is overdue and people are told, in seconds;
+    /// `None` for however long it takes.
+    pub park_deadline_seconds: Option<u32>,
+    /// How often a reference that is overdue is looked at again, in seconds. Once its record is
+    /// known it is released all the same.
+    pub park_overdue_retry_seconds: u32,
     /// In how many seconds reactions of systems to our own writes are counted.
     pub reaction_window_seconds: u32,
 }
@@ -80,6 +86,8 @@ impl Default for SyncPolicy {
             refused_retry_seconds: 3_600,
             lease_seconds: 60,
             park_retry_seconds: 60,
+            park_deadline_seconds: Some(86_400),
+            park_overdue_retry_seconds: 3_600,
             reaction_window_seconds: 600,
         }
     }
@@ -104,6 +112,18 @@ impl SyncPolicy {
 
     pub(super) fn refused_retry(&self) -> TimeDelta {
         seconds(self.refused_retry_seconds)
+    }
+
+    pub(super) fn park_retry(&self) -> TimeDelta {
+        seconds(self.park_retry_seconds)
+    }
+
+    pub(super) fn park_deadline(&self) -> Option<TimeDelta> {
+        self.park_deadline_seconds.map(seconds)
+    }
+
+    pub(super) fn park_overdue_retry(&self) -> TimeDelta {
+        seconds(self.park_overdue_retry_seconds)
     }
 
     pub(super) fn reaction_window(&self) -> TimeDelta {

@@ -77,7 +77,7 @@ pub struct Base {
     pub value: Option<Value>,
     /// Its version: higher with every change.
     pub version: u64,
-    /// Where it was seen first.
+    /// Where it was seen first; [`SystemName::person`] for what a person entered.
     pub origin: SystemName,
     /// When, by the clock of that system where it told, else by ours.
     #[serde(with = "crate::instant")]

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 
-use super::conflict::{Choice, ConflictId, ConflictState, ConflictSubject, ResolveError, Side};
+use super::conflict::{
+    Choice, Conflict, ConflictId, ConflictState, ConflictSubject, ResolveError, Side,
+};
 use super::member::{Held, Intent, IntentKind, MemberRecord, Obstacle, Presence, Refusal};
 use super::policy::SyncPolicy;
 use super::record::LinkRecord;
@@ -244,13 +246,6 @@ impl LinkRecord {
         true
     }
 
-    /// References that led nowhere are looked at again.
-    pub fn retry_parked(&mut self) {
-        for member in self.members.values_mut() {
-            member.look |= !member.awaiting.is_empty() && member.id.is_some();
-        }
-    }
-
     /// A removed record cannot be brought back: a new one takes its place.
     pub fn forgotten(&mut self, system: &SystemName) {
         if let Some(member) = self.members.get_mut(system) {
@@ -292,10 +287,12 @@ impl LinkRecord {
         self.found(subject, vec![side], ConflictState::Open, now);
     }
 
-    /// Decides an open conflict: what `choice` names counts from now on.
+    /// Decides an open conflict: what `choice` names counts from now on. A value that a person enters
+    /// has to be one that the field [can have](crate::crm::FieldDefinition::check).
     ///
     /// # Errors
-    /// There is no such open conflict, or the chosen system has nothing to say in it.
+    /// There is no such open conflict, the chosen system has nothing to say in it, or it is not one to
+    /// be decided so.
     pub fn resolve(
         &mut self,
         conflict: ConflictId,
@@ -314,39 +311,41 @@ impl LinkRecord {
             self.decided(conflict, by, choice, now);
             return Ok(());
         }
-        let Choice::Take { system } = &choice else {
-            return Err(ResolveError::NotSo { conflict });
-        };
-        let no_side = || ResolveError::NoSide {
-            conflict,
-            system: system.clone(),
-        };
-        let chosen = matches!(subject, ConflictSubject::Oscillation { .. });
-        match subject {
-            ConflictSubject::Field { field }
-            | ConflictSubject::Oscillation { field }
-            | ConflictSubject::OverwrittenAfterTheFact { field, .. } => {
-                let side = found.sides.iter().find(|side| side.system == *system);
-                let value = side.ok_or_else(no_side)?.value.clone();
-                self.decide_field(field.as_str(), value, system, now);
-                if let Some(base) = self.fields.get_mut(field.as_str()) {
-                    base.chosen = chosen;
+        if let Some(field) = subject.field() {
+            let (value, of) = match &choice {
+                Choice::Take { system } => (found.value_of(system)?, system.clone()),
+                Choice::Value { value } => (value.clone(), SystemName::person()),
+                Choice::Record { .. } | Choice::Apart => {
+                    return Err(ResolveError::NotSo { conflict });
                 }
+            };
+            self.decide_field(field.as_str(), value, &of, now);
+            if let Some(base) = self.fields.get_mut(field.as_str()) {
+                base.chosen = matches!(subject, ConflictSubject::Oscillation { .. });
             }
-            ConflictSubject::DeleteVersusEdit => {
-                let member = self.members.get(system).ok_or_else(no_side)?;
-                let alive = member.presence == Presence::InUse;
+        } else {
+            let Choice::Take { system } = &choice else {
+                return Err(ResolveError::NotSo { conflict });
+            };
+            let alive = self.says_alive(found, system)?;
+            if let ConflictSubject::Merge { .. } = subject {
+                self.decide_merge(alive, system, now);
+            } else {
                 self.decide_life(alive, system, now);
             }
-            ConflictSubject::Merge { .. } => {
-                let member = self.members.get(system).ok_or_else(no_side)?;
-                let alive = member.presence == Presence::InUse;
-                self.decide_merge(alive, system, now);
-            }
-            ConflictSubject::DuplicateKey { .. } => {}
         }
         self.decided(conflict, by, choice, now);
         Ok(())
+    }
+
+    /// What a side says of the record's being there. Who entered a value wants it kept.
+    fn says_alive(&self, conflict: &Conflict, system: &SystemName) -> Result<bool, ResolveError> {
+        if system.is_person() {
+            return conflict.value_of(system).map(|_| true);
+        }
+        let member = self.members.get(system);
+        let member = member.ok_or_else(|| conflict.no_side(system))?;
+        Ok(member.presence == Presence::InUse)
     }
 
     pub(super) fn decided(
@@ -408,6 +407,22 @@ impl LinkRecord {
     /// How long a refused write waits.
     pub fn refused_until(policy: &SyncPolicy, now: DateTime<Utc>) -> DateTime<Utc> {
         now + policy.refused_retry()
+    }
+}
+
+impl Conflict {
+    fn no_side(&self, system: &SystemName) -> ResolveError {
+        ResolveError::NoSide {
+            conflict: self.id,
+            system: system.clone(),
+        }
+    }
+
+    /// What a side says.
+    fn value_of(&self, system: &SystemName) -> Result<Option<Value>, ResolveError> {
+        let side = self.sides.iter().find(|side| side.system == *system);
+        let side = side.ok_or_else(|| self.no_side(system))?;
+        Ok(side.value.clone())
     }
 }
 

@@ -5,11 +5,14 @@ use thiserror::Error;
 use super::documents::{Documents, LinkState, Saved};
 use super::hear::contended;
 use super::landscape::Landscape;
+use super::look::resolve;
 use crate::crm::ledger::{
     Choice, ConflictId, Difference, LinkRecord, ResolveError, SyncPolicy, what_if,
 };
-use crate::crm::{EntityName, ForeignId, LinkId, SystemName};
-use crate::error::PortError;
+use crate::crm::{
+    EntityName, ForeignId, LinkId, Reference, ReferenceTarget, SystemName, Value, ValueError,
+};
+use crate::error::{ErrorKind, PortError};
 use crate::flow::Worker;
 use crate::port::StateStore;
 
@@ -49,6 +52,12 @@ pub enum DeskError {
         system: SystemName,
         /// Its record.
         id: ForeignId,
+    },
+    /// There is no such link.
+    #[error("there is no link {link}")]
+    NoLink {
+        /// The link.
+        link: LinkId,
     },
     /// The record is part of another link.
     #[error("the record is part of link {link}; unlink it first")]
@@ -129,8 +138,8 @@ impl CrmDesk {
     ///
     /// # Errors
     /// [`DeskError::LinkedElsewhere`] where the record that is named is part of another link;
-    /// [`DeskError::Refused`] where there is no such open conflict or the system has nothing to say
-    /// in it; else those of the store.
+    /// [`DeskError::Refused`] where there is no such open conflict, the system has nothing to say in
+    /// it, or the field cannot have the value; else those of the store.
     pub async fn resolve(
         &self,
         conflict: ConflictId,
@@ -143,8 +152,9 @@ impl CrmDesk {
             if let Choice::Record { id } = &choice {
                 self.is_free(&link.content, conflict, id).await?;
             }
+            let choice = self.entered(&link.content, conflict, &choice).await?;
             let now = self.worker.now();
-            link.content.resolve(conflict, choice.clone(), by, now)?;
+            link.content.resolve(conflict, choice, by, now)?;
             let saved = self
                 .documents
                 .save_link(&link, LinkState::Working, Some(now))
@@ -154,6 +164,58 @@ impl CrmDesk {
             }
         }
         Err(contended("crm_sync.resolve").into())
+    }
+
+    /// The choice, with a value that the field can have: what it points at is named as all systems
+    /// name it.
+    async fn entered(
+        &self,
+        link: &LinkRecord,
+        conflict: ConflictId,
+        choice: &Choice,
+    ) -> Result<Choice, DeskError> {
+        let subject = link.conflicts.iter().find(|one| one.id == conflict);
+        let field = subject.and_then(|one| one.subject.field());
+        let (Choice::Value { value }, Some(field)) = (choice, field) else {
+            return Ok(choice.clone());
+        };
+        let definition = self.landscape.entity(&link.entity);
+        let definition = definition.and_then(|entity| entity.fields.get(field.as_str()));
+        let definition = definition.ok_or_else(|| {
+            PortError::new(ErrorKind::Misconfigured, "crm_sync.resolve")
+                .with_detail(format!("{} has no {field} in this landscape", link.entity))
+                .without_effect()
+        })?;
+        let unfit = |reason| ResolveError::Unfit {
+            conflict,
+            field: field.clone(),
+            reason,
+        };
+        definition.check(value.as_ref()).map_err(unfit)?;
+        let value = match value {
+            Some(Value::Reference(reference)) => {
+                let known = self.known(reference).await?;
+                let known = known.ok_or_else(|| unfit(ValueError::Unresolved))?;
+                Some(Value::Reference(known))
+            }
+            other => other.clone(),
+        };
+        Ok(Choice::Value { value })
+    }
+
+    /// The reference by its link; `None` where nobody knows the record.
+    async fn known(&self, reference: &Reference) -> Result<Option<Reference>, PortError> {
+        let found = resolve(&self.documents, reference).await?;
+        let Some(Reference {
+            target: ReferenceTarget::Link(link),
+            ..
+        }) = found
+        else {
+            return Ok(None);
+        };
+        let target = self.documents.link(link).await?;
+        let is_one = target.is_some_and(|target| target.content.entity == reference.entity);
+        Ok(found.filter(|_| is_one))
     }
 
     /// The systems and rules that it speaks of.

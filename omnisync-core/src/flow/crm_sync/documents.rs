@@ -31,6 +31,10 @@ pub const CRM_STREAMS: Collection = Collection::new("crm-streams");
 /// Changes of a record that events told of and that are kept until it is looked at.
 const TOLD_MAX: usize = 8;
 
+/// The state of a record that belongs to no link, and for a reason, whether it is to be looked at again
+/// or not.
+pub(super) const WAITING: &str = "waiting";
+
 /// A document and the version it was read in.
 #[derive(Debug, Clone)]
 pub(super) struct Kept<T> {
@@ -252,12 +256,14 @@ impl Documents {
     pub(super) async fn save_record(&self, entry: &Kept<RecordEntry>) -> Result<Saved, PortError> {
         let content = &entry.content;
         let key = record_key(&content.entity, &content.system, &content.id);
-        let state = if content.due.is_some() {
+        let state = if content.link.is_none() && content.waits_for.is_some() {
+            WAITING
+        } else if content.due.is_some() {
             "hinted"
         } else if content.link.is_some() {
             "linked"
         } else {
-            "waiting"
+            WAITING
         };
         self.put(key, entry.etag.as_ref(), state, content.due, content)
             .await
@@ -336,10 +342,15 @@ impl Documents {
         }
     }
 
-    pub(super) async fn parked_links(&self, max: usize) -> Result<Vec<LinkRecord>, PortError> {
-        let query = Query::all(CRM_LINKS).in_state(LinkState::Parked.as_str());
-        let documents = self.store.query_all(query, max).await;
-        let mut documents = documents.map_err(PortError::of_store)?;
+    /// Links that may wait for another record, up to `max` of those that a person has to decide
+    /// about and of the others.
+    pub(super) async fn waiting_links(&self, max: usize) -> Result<Vec<LinkRecord>, PortError> {
+        let mut documents = Vec::new();
+        for state in [LinkState::Parked, LinkState::Conflict] {
+            let query = Query::all(CRM_LINKS).in_state(state.as_str());
+            let page = self.store.query_all(query, max).await;
+            documents.extend(page.map_err(PortError::of_store)?);
+        }
         documents.sort_by(|a, b| a.key.id.cmp(&b.key.id));
         Ok(documents
             .iter()

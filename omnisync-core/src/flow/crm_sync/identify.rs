@@ -15,6 +15,9 @@ use crate::id::Sha256;
 /// How often the link of a key is looked for again after somebody else changed it.
 const CONFLICTS_MAX: usize = 8;
 
+/// Why a record belongs to no link that its system does not have: it waits for nothing.
+pub(super) const NOT_THERE: &str = "it is not there any more";
+
 /// What a record turned out to be.
 #[derive(Debug)]
 pub(super) enum Identity {
@@ -62,7 +65,7 @@ pub(super) async fn identify(
         ..
     } = sight
     else {
-        return Ok(Identity::None("it is not there any more".to_owned()));
+        return Ok(Identity::None(NOT_THERE.to_owned()));
     };
     let definition = landscape.entity(&entry.entity);
     let has_key = definition.is_some_and(|definition| !definition.natural_key.is_empty());

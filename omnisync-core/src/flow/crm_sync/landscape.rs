@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use thiserror::Error;
 
+use super::rules::{self, PolicyError};
 use crate::crm::field_map::{CompiledFieldMap, FieldMap, MapError};
 use crate::crm::ledger::{Lenses, SyncPolicy};
 use crate::crm::{EntityDefinition, EntityName, FieldName, Fields, Origin, SystemName, Value};
@@ -81,6 +83,57 @@ pub enum LandscapeError {
         /// Everything that is wrong with it.
         errors: Vec<MapError>,
     },
+    /// Nobody takes part.
+    #[error("there is no system")]
+    NoSystem,
+    /// Two systems have one name.
+    #[error("two systems are called {system}")]
+    SystemTwice {
+        /// The name.
+        system: SystemName,
+    },
+    /// A system has a name that stands for something else.
+    #[error("no system can be called {system}: that stands for people who decide")]
+    ReservedName {
+        /// The name.
+        system: SystemName,
+    },
+    /// Two entities have one name.
+    #[error("{entity} is defined twice")]
+    EntityTwice {
+        /// The name.
+        entity: EntityName,
+    },
+    /// A system maps an entity twice.
+    #[error("two maps of {system} are of {entity}")]
+    MappedTwice {
+        /// The system.
+        system: SystemName,
+        /// The entity.
+        entity: EntityName,
+    },
+    /// What says that a person has something to decide is shared itself.
+    #[error("{field} of {system} says that a person has something to decide, and is mapped")]
+    StatusMapped {
+        /// The system.
+        system: SystemName,
+        /// Its field.
+        field: FieldName,
+    },
+    /// Rules for an entity that is not defined.
+    #[error("there are rules for {entity}, which is not defined")]
+    RulesOfNothing {
+        /// The entity.
+        entity: EntityName,
+    },
+    /// Rules that make no sense for these systems.
+    #[error("the rules of {entity} cannot be used: {}", list(.errors))]
+    Rules {
+        /// The entity.
+        entity: EntityName,
+        /// Everything that is wrong with them.
+        errors: Vec<PolicyError>,
+    },
     /// Two maps of a system speak of one object.
     #[error("two maps of {system} speak of {object}")]
     ObjectTwice {
@@ -91,7 +144,7 @@ pub enum LandscapeError {
     },
 }
 
-fn list(errors: &[MapError]) -> String {
+fn list<E: fmt::Display>(errors: &[E]) -> String {
     let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
     texts.join("; ")
 }
@@ -190,34 +243,62 @@ impl CrmSystem {
                     object: compiled.object().to_owned(),
                 });
             }
-            self.maps.insert(entity, compiled);
+            let status = self.status_field.iter();
+            let mut mapped = status.filter(|field| compiled.speaks_of(field.as_str()));
+            if let Some(field) = mapped.next() {
+                return Err(LandscapeError::StatusMapped {
+                    system: self.name.clone(),
+                    field: field.clone(),
+                });
+            }
+            if self.maps.insert(entity.clone(), compiled).is_some() {
+                return Err(LandscapeError::MappedTwice {
+                    system: self.name,
+                    entity,
+                });
+            }
         }
         Ok(self)
     }
 }
 
 impl Landscape {
-    /// Puts systems together.
+    /// Puts systems together. One alone is enough for a host that only listens to it.
     ///
     /// # Errors
-    /// A map that cannot be used, with everything that is wrong with it.
+    /// A map that cannot be used, with everything that is wrong with it; names that stand for two
+    /// things.
     pub fn new(
         entities: impl IntoIterator<Item = EntityDefinition>,
         systems: impl IntoIterator<Item = CrmSystem>,
     ) -> Result<Self, LandscapeError> {
-        let entities: BTreeMap<_, _> = entities
-            .into_iter()
-            .map(|entity| (entity.name.clone(), entity))
-            .collect();
+        let mut defined = BTreeMap::new();
+        for entity in entities {
+            let name = entity.name.clone();
+            if defined.insert(name.clone(), entity).is_some() {
+                return Err(LandscapeError::EntityTwice { entity: name });
+            }
+        }
+        let entities = defined;
         let mut compiled = BTreeMap::new();
         let mut taking_part: BTreeMap<EntityName, Vec<SystemName>> = BTreeMap::new();
         for system in systems {
+            if system.name.is_person() {
+                let system = system.name;
+                return Err(LandscapeError::ReservedName { system });
+            }
             let system = system.compile(&entities)?;
             for entity in system.maps.keys() {
                 let names = taking_part.entry(entity.clone()).or_default();
                 names.push(system.name.clone());
             }
-            compiled.insert(system.name.clone(), system);
+            let name = system.name.clone();
+            if compiled.insert(name.clone(), system).is_some() {
+                return Err(LandscapeError::SystemTwice { system: name });
+            }
+        }
+        if compiled.is_empty() {
+            return Err(LandscapeError::NoSystem);
         }
         for names in taking_part.values_mut() {
             names.sort();
@@ -231,10 +312,24 @@ impl Landscape {
     }
 
     /// The same with rules for an entity.
-    #[must_use]
-    pub fn with_policy(mut self, entity: EntityName, policy: SyncPolicy) -> Self {
+    ///
+    /// # Errors
+    /// Rules of an entity, a field or a source of truth that these systems do not have, or times of
+    /// nothing; everything that is wrong.
+    pub fn with_policy(
+        mut self,
+        entity: EntityName,
+        policy: SyncPolicy,
+    ) -> Result<Self, LandscapeError> {
+        let Some(definition) = self.entities.get(&entity) else {
+            return Err(LandscapeError::RulesOfNothing { entity });
+        };
+        let errors = rules::check(&policy, definition, &self);
+        if !errors.is_empty() {
+            return Err(LandscapeError::Rules { entity, errors });
+        }
         self.policies.insert(entity, policy);
-        self
+        Ok(self)
     }
 
     /// The rules of an entity.

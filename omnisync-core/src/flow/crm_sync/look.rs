@@ -87,7 +87,7 @@ pub(super) async fn look(
 }
 
 /// The same reference by the identity that all systems share, where there is one yet.
-async fn resolve(
+pub(super) async fn resolve(
     documents: &Documents,
     reference: &Reference,
 ) -> Result<Option<Reference>, PortError> {

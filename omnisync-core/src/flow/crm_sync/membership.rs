@@ -136,7 +136,7 @@ impl CrmDesk {
     }
 
     /// Changes a link, which is gone on with at once.
-    async fn change(
+    pub(super) async fn change(
         &self,
         link: LinkId,
         missing: impl Fn() -> DeskError,

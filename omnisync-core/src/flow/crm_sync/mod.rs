@@ -5,7 +5,7 @@
 //! | [`Listen`] | takes a change stream in, delivery by delivery |
 //! | [`Hear`] | notes where to look: hints of change streams, and what a system names as changed |
 //! | [`CrmSync`] | looks, decides with the ledger, writes where a system is behind |
-//! | [`CrmDesk`] | says what is known of a record and why, and takes decisions of people |
+//! | [`CrmDesk`] | says what is known of a record and why, lists what is open or waits, and takes decisions of people |
 //!
 //! A hint is acknowledged once it is stored. Nothing of it is believed: the record is read, and
 //! [`ledger`](crate::crm::ledger) says what follows.
@@ -16,10 +16,12 @@ mod hear;
 mod identify;
 mod landscape;
 mod listen;
+mod lists;
 mod look;
 mod membership;
 mod outcome;
 mod pass;
+mod rules;
 mod sync;
 mod write;
 
@@ -28,7 +30,9 @@ pub use documents::{CRM_KEYS, CRM_LINKS, CRM_RECORDS, CRM_STREAMS, LinkState};
 pub use hear::{CaughtUp, Hear, HearOutcome, Heard};
 pub use landscape::{CrmSystem, EchoRule, Landscape, LandscapeError};
 pub use listen::{HintDecoder, Listen, ListenOutcome, Undecodable};
-pub use outcome::{CrmItem, CrmSyncOutcome, CrmWork};
+pub use lists::{CrmPage, CrmWaiting, OpenConflict, WaitCause};
+pub use outcome::{CrmItem, CrmNotice, CrmSyncOutcome, CrmWork};
+pub use rules::PolicyError;
 pub use sync::CrmSync;
 
 use crate::port::Collection;

@@ -1,3 +1,4 @@
+use crate::crm::ledger::Overdue;
 use crate::crm::{EntityName, ForeignId, LinkId, SystemName};
 use crate::error::PortError;
 
@@ -21,6 +22,18 @@ pub struct CrmItem {
     pub link: Option<LinkId>,
     /// What was done.
     pub work: CrmWork,
+    /// What people should know of the link.
+    pub notices: Vec<CrmNotice>,
+}
+
+/// Something that people should know of a link, told once: by the run that stored it. A run that dies
+/// before its host reads the outcome takes it along; [`CrmDesk`](super::CrmDesk) still says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CrmNotice {
+    /// A reference has waited for longer than the rules allow for the record that it points at. It is
+    /// released whenever that record comes.
+    Overdue(Overdue),
 }
 
 /// What was done for one record.

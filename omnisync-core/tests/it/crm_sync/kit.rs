@@ -60,6 +60,8 @@ pub(super) struct Office {
 pub(super) struct Setting {
     pub(super) dv_cuts_names: bool,
     pub(super) policy: SyncPolicy,
+    /// The rules of shops.
+    pub(super) shops: SyncPolicy,
     pub(super) echo: EchoRule,
     pub(super) status: bool,
     pub(super) keys_may_be_doubled: bool,
@@ -248,7 +250,10 @@ impl Office {
         }
         let landscape = Landscape::new([brand(), shop(setting.shops_of_brands)], [of_sf, of_dv])
             .unwrap()
-            .with_policy(entity("Brand"), setting.policy);
+            .with_policy(entity("Brand"), setting.policy)
+            .unwrap()
+            .with_policy(entity("Shop"), setting.shops)
+            .unwrap();
         let mut options = MemoryStateStoreOptions::default();
         if let Some(bytes) = setting.body_bytes_max {
             options.body_bytes_max = bytes;

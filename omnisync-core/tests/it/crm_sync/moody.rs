@@ -17,6 +17,7 @@ use omnisync_testkit::fake::crm::FakeCrm;
 pub(super) struct Moody {
     crm: FakeCrm,
     failing: Arc<Mutex<VecDeque<PortError>>>,
+    refusing: Arc<Mutex<Option<ErrorKind>>>,
     reads: Arc<AtomicUsize>,
     places_are_lost: Arc<AtomicBool>,
 }
@@ -26,6 +27,7 @@ impl Moody {
         Self {
             crm,
             failing: Arc::default(),
+            refusing: Arc::default(),
             reads: Arc::default(),
             places_are_lost: Arc::default(),
         }
@@ -39,6 +41,18 @@ impl Moody {
     /// The next cursor of changes is too old.
     pub(super) fn forget_places(&self) {
         self.places_are_lost.store(true, Ordering::SeqCst);
+    }
+
+    /// Every write fails so, until it is told otherwise.
+    pub(super) fn refuse_writes(&self, kind: Option<ErrorKind>) {
+        *self.refusing.lock().unwrap() = kind;
+    }
+
+    fn refusal(&self, operation: &'static str) -> Result<(), PortError> {
+        let kind = *self.refusing.lock().unwrap();
+        kind.map_or(Ok(()), |kind| {
+            Err(PortError::new(kind, operation).without_effect())
+        })
     }
 
     /// The next read fails so.
@@ -71,10 +85,12 @@ impl CrmSink for Moody {
     }
 
     async fn create(&self, creation: Creation) -> Result<WriteReceipt, PortError> {
+        self.refusal("crm_sink.create")?;
         self.crm.create(creation).await
     }
 
     async fn update(&self, update: RecordUpdate) -> Result<WriteReceipt, PortError> {
+        self.refusal("crm_sink.update")?;
         self.crm.update(update).await
     }
 

@@ -121,10 +121,11 @@ impl Syncing {
             streams.push((port.name, port.post));
         }
         let name = ports.entity.name.clone();
-        let landscape = Landscape::new([ports.entity.clone()], systems).map_err(|error| {
+        let landscape = Landscape::new([ports.entity.clone()], systems);
+        let landscape = landscape.and_then(|one| one.with_policy(name, quick(policy)));
+        let landscape = Arc::new(landscape.map_err(|error| {
             PortError::new(ErrorKind::Misconfigured, "syncing.new").with_source(error)
-        })?;
-        let landscape = Arc::new(landscape.with_policy(name, quick(policy)));
+        })?);
         let worker = FlowWorker::new(ports.worker, ports.clock, ports.ids);
         let hear = Hear::new(
             Arc::clone(&ports.store),

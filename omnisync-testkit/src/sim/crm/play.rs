@@ -267,8 +267,9 @@ impl CrmPlay {
             CrmSystem::new(system.plan.name.clone(), sink).with_map(system.plan.map.clone())
         });
         let landscape = Landscape::new([self.entity.clone()], bare);
+        let ruled = |one: Landscape| one.with_policy(self.entity.name.clone(), self.policy.clone());
+        let landscape = landscape.and_then(ruled);
         let landscape = landscape.map_err(|error| error.to_string())?;
-        let landscape = landscape.with_policy(self.entity.name.clone(), self.policy.clone());
         let worker = FlowWorker::new(
             life.name.clone(),
             Arc::new(self.sim.clock()),

@@ -79,6 +79,7 @@ fn what_was_stored_before_is_read() {
     assert_eq!(read, link());
     for (choice, text) in [
         (Choice::Apart, r#""apart""#),
+        (Choice::Value { value: None }, r#"{"value":{}}"#),
         (
             Choice::Record {
                 id: ForeignId::new("sf-2").unwrap(),

@@ -34,8 +34,9 @@ impl CrmSync {
             record: Some((entry.system.clone(), entry.id.clone())),
             link: entry.link,
             work: CrmWork::Busy,
+            notices: Vec::new(),
         };
-        item.work = match self.hinted(&entry, &mut item.link, waiting).await {
+        item.work = match self.hinted(&entry, &mut item, waiting).await {
             Ok(work) => work,
             // Where the store itself is busy nothing is written: the record stays due.
             Err(error) if error.is_of_store() => CrmWork::Failed(error),
@@ -57,13 +58,13 @@ impl CrmSync {
     async fn hinted(
         &self,
         entry: &RecordEntry,
-        link: &mut Option<LinkId>,
+        item: &mut CrmItem,
         waiting: &VecDeque<RecordEntry>,
     ) -> Result<CrmWork, PortError> {
         let hint = (&entry.system, &entry.id);
-        let known = match *link {
+        let known = match item.link {
             Some(id) => self
-                .work(id, Some(hint), &entry.told, waiting)
+                .work(id, Some(hint), &entry.told, waiting, &mut item.notices)
                 .await?
                 .map(|work| (id, work)),
             None => None,
@@ -71,9 +72,11 @@ impl CrmSync {
         let (id, work) = match known {
             Some(known) => known,
             // Nobody knows it yet, or whoever was about to make it known died.
-            None => match self.introduce(entry, link).await? {
+            None => match self.introduce(entry, item).await? {
                 Introduced::To(id) => {
-                    let work = self.work(id, Some(hint), &entry.told, waiting).await?;
+                    let notices = &mut item.notices;
+                    let work = self.work(id, Some(hint), &entry.told, waiting, notices);
+                    let work = work.await?;
                     (id, work.ok_or_else(|| contended("crm_sync.identify"))?)
                 }
                 Introduced::No(work) => return Ok(work),
@@ -91,13 +94,13 @@ impl CrmSync {
     async fn introduce(
         &self,
         entry: &RecordEntry,
-        link: &mut Option<LinkId>,
+        item: &mut CrmItem,
     ) -> Result<Introduced, PortError> {
         let mut was_looked_at = false;
         for _ in 0..CONFLICTS_MAX {
             let (reason, again) = match identify(&self.documents, &self.landscape, entry).await? {
                 Identity::Link { link: found, key } => {
-                    *link = Some(found);
+                    item.link = Some(found);
                     match self.take_part(entry, found, key, was_looked_at).await? {
                         Joined::Yes => return Ok(Introduced::To(found)),
                         Joined::No => continue,
@@ -106,9 +109,8 @@ impl CrmSync {
                             was_looked_at = true;
                             let hint = (&entry.system, &first);
                             let none = VecDeque::new();
-                            if let Some(CrmWork::Busy) =
-                                self.work(found, Some(hint), &[], &none).await?
-                            {
+                            let first = self.work(found, Some(hint), &[], &none, &mut item.notices);
+                            if let Some(CrmWork::Busy) = first.await? {
                                 let until = self.worker.now() + STALE_PAUSE;
                                 self.settle(entry, None, Some(until), None).await?;
                                 return Ok(Introduced::No(CrmWork::Busy));

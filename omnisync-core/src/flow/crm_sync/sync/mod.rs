@@ -18,10 +18,12 @@ use super::documents::{
 };
 use super::hear::{Hear, contended};
 use super::landscape::Landscape;
-use super::look::look;
-use super::outcome::{CrmItem, CrmSyncOutcome, CrmWork};
+use super::look::{look, resolve};
+use super::outcome::{CrmItem, CrmNotice, CrmSyncOutcome, CrmWork};
 use super::write::{UNREADABLE_PAUSE, look_again};
-use crate::crm::ledger::{LinkRecord, Observation, Outlook, Step, SyncPolicy, Target, Told};
+use crate::crm::ledger::{
+    LinkRecord, MemberRecord, Observation, Outlook, Step, SyncPolicy, Target, Told,
+};
 use crate::crm::{EntityName, Fields, ForeignId, LinkId, Native, Origin, SystemName};
 use crate::error::{ErrorKind, PortError};
 use crate::flow::Worker;
@@ -111,16 +113,18 @@ impl CrmSync {
         let mut links = due.found;
         if linked {
             // What waited for a record may go on.
-            for parked in self.documents.parked_links(ITEMS_MAX).await? {
-                let mut members = parked.members.values();
-                let waits = members.any(|member| !member.awaiting.is_empty());
-                if waits && links.iter().all(|link| link.link != parked.link) {
+            for parked in self.documents.waiting_links(ITEMS_MAX).await? {
+                let is_new = links.iter().all(|link| link.link != parked.link);
+                if is_new && self.may_go_on(&parked).await? {
                     links.push(parked);
                 }
             }
         }
         for link in links {
-            let work = match self.work(link.link, None, &[], &VecDeque::new()).await {
+            let mut notices = Vec::new();
+            let none = VecDeque::new();
+            let worked = self.work(link.link, None, &[], &none, &mut notices);
+            let work = match worked.await {
                 Ok(Some(work)) => work,
                 Ok(None) => continue,
                 Err(error) => CrmWork::Failed(error),
@@ -131,6 +135,7 @@ impl CrmSync {
                 record: None,
                 link: Some(link.link),
                 work,
+                notices,
             });
             if is_busy {
                 outcome.more = true;
@@ -154,7 +159,20 @@ impl CrmSync {
             record: record.map(|(_, system, id)| (system, id)),
             link,
             work,
+            notices: Vec::new(),
         }
+    }
+
+    /// True if a record that the link waits for is known by now.
+    async fn may_go_on(&self, link: &LinkRecord) -> Result<bool, PortError> {
+        let awaited = link.members.values().flat_map(MemberRecord::awaited);
+        for (_, awaited) in awaited {
+            let known = resolve(&self.documents, &awaited.reference).await?;
+            if known.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Goes on with a link. `None` where the record that was hinted at is no part of it. Whatever else
@@ -166,6 +184,7 @@ impl CrmSync {
         hint: Option<(&SystemName, &ForeignId)>,
         told: &[Told],
         waiting: &VecDeque<RecordEntry>,
+        notices: &mut Vec<CrmNotice>,
     ) -> Result<Option<CrmWork>, PortError> {
         let mut tally = Tally::default();
         for _ in 0..CONFLICTS_MAX {
@@ -192,7 +211,7 @@ impl CrmSync {
                     stored.content.hint(&other.system);
                 }
             }
-            match self.drive(stored, &mut tally).await? {
+            match self.drive(stored, &mut tally, notices).await? {
                 Driven::Done => {
                     return Ok(Some(CrmWork::Done {
                         looks: tally.looks,
@@ -211,6 +230,7 @@ impl CrmSync {
         &self,
         mut link: Kept<LinkRecord>,
         tally: &mut Tally,
+        notices: &mut Vec<CrmNotice>,
     ) -> Result<Driven, PortError> {
         let policy = self.landscape.policy(&link.content.entity);
         let mut seen: Option<(SystemName, Fields<Native>)> = None;
@@ -226,7 +246,14 @@ impl CrmSync {
             match step {
                 Step::Rest => return self.rest(&mut link, None).await,
                 Step::Busy(_) => return Ok(Driven::Busy),
-                Step::Wait(until) => return self.rest(&mut link, Some(until)).await,
+                Step::Wait(until) => {
+                    let overdue = link.content.overdue(&policy, now);
+                    let driven = self.rest(&mut link, Some(until)).await?;
+                    if matches!(driven, Driven::Done) {
+                        notices.extend(overdue.into_iter().map(CrmNotice::Overdue));
+                    }
+                    return Ok(driven);
+                }
                 Step::Look(target) => {
                     tally.looks += 1;
                     match self.observe(&mut link, &target, &policy).await {

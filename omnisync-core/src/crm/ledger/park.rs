@@ -1,0 +1,147 @@
+//! References to records that are not known yet: how long they wait, and when somebody is told.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::member::{MemberRecord, Presence};
+use super::policy::SyncPolicy;
+use super::record::LinkRecord;
+use crate::crm::fields::Fields;
+use crate::crm::name::{FieldName, SystemName};
+use crate::crm::value::Reference;
+
+/// A reference that leads nowhere yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Awaited {
+    /// What it points at, as the system names it.
+    #[serde(flatten)]
+    pub reference: Reference,
+    /// Since when it waits; `None` until the next look where it was stored without.
+    #[serde(
+        default,
+        with = "crate::instant::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub since: Option<DateTime<Utc>>,
+    /// When it was last seen to lead nowhere.
+    #[serde(
+        default,
+        with = "crate::instant::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub looked_at: Option<DateTime<Utc>>,
+    /// When it had waited for longer than the rules allow, and people were told.
+    #[serde(
+        default,
+        with = "crate::instant::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub overdue: Option<DateTime<Utc>>,
+}
+
+/// A reference that waits for longer than the rules allow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overdue {
+    /// The system whose record points there.
+    pub system: SystemName,
+    /// The field.
+    pub field: FieldName,
+    /// What it points at, as the system names it.
+    pub reference: Reference,
+    /// Since when it waits.
+    pub since: DateTime<Utc>,
+}
+
+impl Awaited {
+    /// A reference that was found to lead nowhere at `now`. The same one as `known` waits on.
+    pub(super) fn seen(reference: &Reference, known: Option<&Self>, now: DateTime<Utc>) -> Self {
+        let known = known.filter(|known| known.reference == *reference);
+        Self {
+            reference: reference.clone(),
+            since: Some(known.and_then(|known| known.since).unwrap_or(now)),
+            looked_at: Some(now),
+            overdue: known.and_then(|known| known.overdue),
+        }
+    }
+
+    /// When it has waited for too long; `None` for never.
+    fn deadline(&self, policy: &SyncPolicy) -> Option<DateTime<Utc>> {
+        self.since?.checked_add_signed(policy.park_deadline()?)
+    }
+}
+
+impl MemberRecord {
+    /// What its fields point at and nobody knows yet. A record that is not in use waits for nothing.
+    pub fn awaited(&self) -> impl Iterator<Item = (&FieldName, &Awaited)> {
+        let is_there = self.presence == Presence::InUse;
+        self.awaiting.iter().filter(move |_| is_there)
+    }
+
+    /// When its references are looked at again; `None` where none leads nowhere.
+    pub(super) fn parked_until(
+        &self,
+        policy: &SyncPolicy,
+        now: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        let again = self.awaited().map(|(_, awaited)| {
+            // What else goes on with the link does not put the next look off.
+            let before = awaited.looked_at.unwrap_or(now);
+            match awaited.deadline(policy) {
+                Some(deadline) if deadline <= now => before + policy.park_overdue_retry(),
+                Some(deadline) => deadline.min(before + policy.park_retry()),
+                None => before + policy.park_retry(),
+            }
+        });
+        again.min()
+    }
+}
+
+impl LinkRecord {
+    /// References that have waited for too long since the last time that this was asked: each is
+    /// told once, and counts as told when the record is stored.
+    pub fn overdue(&mut self, policy: &SyncPolicy, now: DateTime<Utc>) -> Vec<Overdue> {
+        let mut all = Vec::new();
+        for (system, member) in self.members.iter_mut() {
+            if member.presence != Presence::InUse {
+                continue;
+            }
+            for (field, awaited) in member.awaiting.iter_mut() {
+                let is_over = awaited
+                    .deadline(policy)
+                    .is_some_and(|deadline| deadline <= now);
+                if let (Some(since), true, None) = (awaited.since, is_over, awaited.overdue) {
+                    awaited.overdue = Some(now);
+                    all.push(Overdue {
+                        system: system.clone(),
+                        field: field.clone(),
+                        reference: awaited.reference.clone(),
+                        since,
+                    });
+                }
+            }
+        }
+        all
+    }
+
+    /// Somebody mended what was in the way: what was refused is tried again, and what could not be
+    /// read or led nowhere is looked at.
+    pub fn retry(&mut self) {
+        for member in self.members.values_mut() {
+            member.obstacle = None;
+            member.refused = Fields::new();
+            if !member.unreadable.is_empty() && member.id.is_some() {
+                (member.look, member.unseen) = (true, true);
+            }
+        }
+        self.retry_parked();
+    }
+
+    /// References that led nowhere are looked at again.
+    pub fn retry_parked(&mut self) {
+        for member in self.members.values_mut() {
+            let waits = member.awaited().next().is_some();
+            member.look |= waits && member.id.is_some();
+        }
+    }
+}
