@@ -333,15 +333,10 @@ impl LinkRecord {
                     base.chosen = chosen;
                 }
             }
-            ConflictSubject::DeleteVersusEdit => {
+            ConflictSubject::DeleteVersusEdit | ConflictSubject::Merge { .. } => {
                 let member = self.members.get(system).ok_or_else(no_side)?;
                 let alive = member.presence == Presence::InUse;
                 self.decide_life(alive, system, now);
-            }
-            ConflictSubject::Merge { .. } => {
-                let member = self.members.get(system).ok_or_else(no_side)?;
-                let alive = member.presence == Presence::InUse;
-                self.decide_merge(alive, system, now);
             }
             ConflictSubject::DuplicateKey { .. } => {}
         }
@@ -392,6 +387,9 @@ impl LinkRecord {
         self.life.held = None;
         if alive && !self.life.alive {
             self.reclaim(now);
+        }
+        if alive {
+            self.unmerge();
         }
         self.life.alive = alive;
         self.life.version += 1;

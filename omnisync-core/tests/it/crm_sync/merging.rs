@@ -110,6 +110,40 @@ fn a_merge_and_an_edit_at_once_are_a_question() {
 }
 
 #[test]
+fn an_edit_that_comes_to_light_while_a_merge_is_followed_is_a_question_and_is_kept() {
+    for stays in [true, false] {
+        let (office, loser, winner) = two(Setting::default());
+        let other = office.by("dv", "cr_code", "B-1");
+        office.edit("dv", &other, &[("cr_name", Some("Edited"))]);
+        office
+            .crm("sf")
+            .merge_by(&loser, &winner, &[], "ann")
+            .unwrap();
+        // Nobody hears of the edit before the other record is to go.
+        office.hear_from("sf");
+        office.run();
+        office.settle();
+        let open = office.open("dv", &other);
+        assert_eq!(open.len(), 1, "{open:?}");
+        assert_eq!(open[0].subject, ConflictSubject::DeleteVersusEdit);
+        assert!(office.is_in_use("dv", &other));
+
+        office.take(&open[0], if stays { "dv" } else { "sf" });
+        office.settle();
+        let names = office.texts("sf", "Name");
+        assert_eq!(names, office.texts("dv", "cr_name"));
+        if stays {
+            assert_eq!(names, ["Edited", "Left"]);
+        } else {
+            assert_eq!(names, ["Left"]);
+            let left = office.link("Brand", "sf", &winner);
+            let kept = serde_json::to_string(&left.conflicts).unwrap();
+            assert!(kept.contains("Edited"), "{kept}");
+        }
+    }
+}
+
+#[test]
 fn merges_the_other_way_round_destroy_nothing() {
     let (office, loser, winner) = two(Setting::default());
     let (one, two) = (

@@ -50,6 +50,7 @@ impl CrmSync {
             return Ok(Keyed::Yes);
         }
         self.carry_out(link).await?;
+        self.keep_merged(&link.content).await?;
         let Some((key, fields)) = self.key_due(&link.content) else {
             return Ok(Keyed::Yes);
         };

@@ -200,7 +200,9 @@ fn check_merges(books: &Books, finish: &Finish) -> Result<(), Violation> {
             }
             _ => None,
         });
-        let Some(winner) = followed.filter(|winner| *winner != link.link) else {
+        // A record that was brought back after all has lost nothing.
+        let followed = followed.filter(|winner| *winner != link.link && !link.life.alive);
+        let Some(winner) = followed else {
             continue;
         };
         let Some(kept) = books.links.get(&winner) else {
