@@ -2,7 +2,10 @@
 
 use futures::executor::block_on;
 use omnisync_core::crm::ledger::{Choice, Conflict, ConflictState, ConflictSubject};
-use omnisync_core::flow::DeskError;
+use omnisync_core::flow::{CRM_KEYS, DeskError};
+use omnisync_core::id::Sha256;
+use omnisync_core::port::{Action, Content, DocumentKey, Expect, StateStoreExt as _, Write};
+use serde_json::value::RawValue;
 
 use super::kit::{Office, entity, system};
 
@@ -411,4 +414,29 @@ fn a_record_that_is_joined_by_hand_brings_what_the_other_lacks() {
         assert_eq!(joined.link, link, "{case}");
         assert!(joined.open_conflicts().next().is_none(), "{case}");
     }
+}
+
+#[test]
+fn a_key_that_was_reserved_for_a_link_that_nobody_founded_is_free_after_a_while() {
+    let (office, id) = brands();
+    // Whoever was about to found the link died.
+    let link = "00000000-0000-8000-8000-000000000000";
+    let body = format!(r#"{{"entity":"Brand","key":"B-2","link":"{link}","generation":1}}"#);
+    let reserved = Write {
+        key: DocumentKey::new(CRM_KEYS, format!("Brand:{}", Sha256::of(b"B-2"))),
+        expect: Expect::Absent,
+        action: Action::Put(Content {
+            state: "reserved".to_owned(),
+            due_at: None,
+            expires_at: None,
+            body: RawValue::from_string(body).unwrap(),
+        }),
+    };
+    block_on(office.store.write_one(reserved)).unwrap();
+    office.edit("sf", &id, &[("Code__c", Some("B-2"))]);
+    office.settle();
+    office.pass(11);
+    office.settle();
+    assert!(office.conflicts("sf", &id).is_empty());
+    assert_eq!(office.texts("dv", "cr_code"), ["B-2"]);
 }

@@ -220,3 +220,17 @@ fn a_record_that_is_merged_into_one_nobody_heard_of_waits_for_it() {
     office.settle();
     assert_eq!(office.texts("dv", "cr_name"), ["Left", "New"]);
 }
+
+#[test]
+fn a_record_that_is_brought_back_after_a_merge_is_everywhere_again() {
+    let (office, loser, winner) = two(Setting::default());
+    let other = office.by("dv", "cr_code", "B-1");
+    let sf = office.crm("sf");
+    sf.merge_by(&loser, &winner, &[], "ann").unwrap();
+    office.settle();
+    assert!(!office.is_in_use("dv", &other));
+    office.crm("dv").undelete_by(&other, "bob").unwrap();
+    office.settle();
+    assert_eq!(office.texts("sf", "Name"), ["Left", "Lost"]);
+    assert_eq!(office.texts("dv", "cr_name"), ["Left", "Lost"]);
+}
