@@ -92,7 +92,7 @@ const T3_PROMISE: Promise = Promise {
 
 /// Every scenario with its pairs, preemptions and seeds. The two smallest are explored wholly, or
 /// nearly so; the others add what the smallest cannot show.
-const T1: [Share; 46] = [
+const T1: [Share; 48] = [
     share("solo", ALL, 0, 122_000),
     share("never-sent", ALL, 0, 20_000),
     share("duel", ALL, 440_000, 6_000),
@@ -139,6 +139,8 @@ const T1: [Share; 46] = [
     share("crm-2-in-turn", 200, 0, 2_800),
     share("crm-3-in-turn", 200, 0, 2_800),
     share("crm-4-in-turn", 200, 0, 2_800),
+    share("crm-2-merges", 200, 0, 2_800),
+    share("crm-3-merges", 200, 0, 2_800),
 ];
 
 /// What the longer tiers do more of. The second does not repeat the pairs and preemptions that

@@ -120,6 +120,7 @@ impl LinkRecord {
     pub(super) fn begin_life(&mut self, member: &mut MemberRecord, alive: bool, look: &Look<'_>) {
         if alive {
             self.reclaim(look.now);
+            self.unmerge();
         }
         self.life.alive = alive;
         self.life.version += 1;

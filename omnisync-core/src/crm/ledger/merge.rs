@@ -145,18 +145,32 @@ impl LinkRecord {
         is_new
     }
 
-    /// What a person chose about a merge: the record stays in use where it is, and is created anew
-    /// where it was merged; or it goes everywhere.
-    pub(super) fn decide_merge(&mut self, alive: bool, system: &SystemName, now: DateTime<Utc>) {
-        if alive {
-            for (name, member) in self.members.iter_mut() {
-                if matches!(member.presence, Presence::Merged { .. }) {
-                    *member = MemberRecord::default();
-                    *self.left.entry(name.clone()).or_default() += 1;
-                }
+    /// The record is in use again, after it was merged away somewhere: there it is created anew, since
+    /// what was merged cannot be brought back.
+    pub(super) fn unmerge(&mut self) {
+        for (name, member) in self.members.iter_mut() {
+            if matches!(member.presence, Presence::Merged { .. }) {
+                *member = MemberRecord::default();
+                *self.left.entry(name.clone()).or_default() += 1;
             }
         }
-        self.decide_life(alive, system, now);
+    }
+
+    /// The links of records that this one was merged into and that it goes for, as long as some system
+    /// does not follow: what is agreed here has to be kept there before anything goes.
+    pub fn merging_into(&self) -> Vec<LinkId> {
+        if self.life.alive || self.life.held.is_some() {
+            return Vec::new();
+        }
+        let decided = self.conflicts.iter();
+        let decided = decided.filter(|one| matches!(one.state, ConflictState::Resolved { .. }));
+        decided
+            .filter_map(|one| match &one.subject {
+                ConflictSubject::Merge { link, .. } => *link,
+                _ => None,
+            })
+            .filter(|winner| *winner != self.link)
+            .collect()
     }
 
     /// Every system follows what was decided about the record's being there.

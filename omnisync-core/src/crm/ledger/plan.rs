@@ -175,7 +175,7 @@ impl LinkRecord {
                 again.map_or(Need::Nothing, Need::Write)
             }
             Presence::None if self.life.alive && !contested => {
-                if self.fields.is_empty() {
+                if self.fields.is_empty() || self.is_asked_about(lenses) {
                     return Need::Nothing;
                 }
                 if let Some(field) = self.lacks(lenses) {
@@ -251,6 +251,13 @@ impl LinkRecord {
             && !self.fields.is_empty()
             && self.lacks(lenses).is_none();
         is_due.then_some(system)
+    }
+
+    /// A person has to decide about a field without which no record is created. Until then time
+    /// changes nothing; whoever decides has the link gone on with.
+    fn is_asked_about(&self, lenses: &dyn Lenses) -> bool {
+        let mut fields = self.fields.iter();
+        fields.any(|(field, base)| lenses.requires(field) && base.held.is_some())
     }
 
     /// A field without which no record is created, and that has no value yet.

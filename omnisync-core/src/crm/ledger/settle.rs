@@ -328,11 +328,7 @@ impl LinkRecord {
                 return Err(ResolveError::NotSo { conflict });
             };
             let alive = self.says_alive(found, system)?;
-            if let ConflictSubject::Merge { .. } = subject {
-                self.decide_merge(alive, system, now);
-            } else {
-                self.decide_life(alive, system, now);
-            }
+            self.decide_life(alive, system, now);
         }
         self.decided(conflict, by, choice, now);
         Ok(())
@@ -391,6 +387,9 @@ impl LinkRecord {
         self.life.held = None;
         if alive && !self.life.alive {
             self.reclaim(now);
+        }
+        if alive {
+            self.unmerge();
         }
         self.life.alive = alive;
         self.life.version += 1;

@@ -214,7 +214,8 @@ pub(super) fn remedy(
                 Retry::Backoff => Remedy::Pause(reason, after(now, PAUSE)),
                 Retry::Never | Retry::AfterFix => {
                     let until = LinkRecord::refused_until(policy, now);
-                    if error.kind() == ErrorKind::Invalid {
+                    // A key that another record has is one value among others, too.
+                    if matches!(error.kind(), ErrorKind::Invalid | ErrorKind::AlreadyExists) {
                         Remedy::Invalid(reason, until)
                     } else {
                         Remedy::Refuse(reason, until)

@@ -2,7 +2,10 @@
 
 use futures::executor::block_on;
 use omnisync_core::crm::ledger::{Choice, Conflict, ConflictState, ConflictSubject};
-use omnisync_core::flow::DeskError;
+use omnisync_core::flow::{CRM_KEYS, DeskError};
+use omnisync_core::id::Sha256;
+use omnisync_core::port::{Action, Content, DocumentKey, Expect, StateStoreExt as _, Write};
+use serde_json::value::RawValue;
 
 use super::kit::{Office, entity, system};
 
@@ -321,4 +324,119 @@ fn a_record_can_be_taken_out_of_its_link_and_put_into_another() {
         office.link("Brand", "sf", &one).members[&system("dv")].id,
         Some(other)
     );
+}
+
+#[test]
+fn a_key_that_a_system_refuses_holds_up_no_other_value() {
+    let office = Office::new();
+    let one = office.create("sf", &[("Code__c", "B-1"), ("Name", "One")]);
+    office.settle();
+    let other = office.only("dv");
+    // Nobody has heard of it.
+    office.create("dv", &[("cr_code", "B-2"), ("cr_name", "Unheard")]);
+    office.crm("dv").take_events(10);
+    office.edit(
+        "sf",
+        &one,
+        &[("Code__c", Some("B-2")), ("City", Some("Bern"))],
+    );
+    office.settle();
+    assert_eq!(
+        office.text("dv", &other, "cr_city").as_deref(),
+        Some("Bern")
+    );
+    assert_eq!(office.texts("dv", "cr_code"), ["B-1", "B-2"]);
+}
+
+#[test]
+fn a_record_whose_key_is_asked_about_is_created_once_somebody_has_decided() {
+    let office = Office::without_unique_keys();
+    let first = office.create("sf", &[("Code__c", "B-1"), ("Name", "First")]);
+    office.settle();
+    let second = office.create("sf", &[("Code__c", "B-2"), ("Name", "Second")]);
+    office.settle();
+    let copy = office.by("dv", "cr_name", "Second");
+    office.crm("dv").delete_by(&copy, "bob").unwrap();
+    office.settle();
+    office.crm("dv").forget(&copy);
+    office.crm("sf").undelete_by(&second, "ann").unwrap();
+    office.edit("sf", &second, &[("Code__c", Some("B-1"))]);
+    office.settle();
+    office.pass(11);
+    office.settle();
+    let open = office.open("sf", &second);
+    assert_eq!(open.len(), 1, "{open:?}");
+    // Time alone changes nothing.
+    office.pass(86_400);
+    assert!(office.run().items.is_empty());
+    assert_eq!(office.texts("dv", "cr_name"), ["First"]);
+
+    office.edit("sf", &first, &[("Code__c", Some("B-9"))]);
+    office.settle();
+    office.take(&open[0], "sf");
+    office.settle();
+    assert_eq!(office.texts("dv", "cr_code"), ["B-1", "B-9"]);
+}
+
+#[test]
+fn a_record_that_is_joined_by_hand_brings_what_the_other_lacks() {
+    for (is_quiet_between, is_edited_while_apart) in
+        [(true, true), (true, false), (false, true), (false, false)]
+    {
+        let office = Office::new();
+        let one = office.create("sf", &[("Code__c", "B-1"), ("Name", "One")]);
+        office.settle();
+        let other = office.only("dv");
+        let link = office.link("Brand", "sf", &one).link;
+        let brand = entity("Brand");
+        let city = [("cr_city", Some("Bern"))];
+        let desk = office.desk();
+        if !is_edited_while_apart {
+            // Nobody has heard of it yet.
+            office.edit("dv", &other, &city);
+        }
+        block_on(desk.unlink(&brand, &system("dv"), &other)).unwrap();
+        if is_quiet_between {
+            office.settle();
+        }
+        if is_edited_while_apart {
+            office.edit("dv", &other, &city);
+        }
+        if is_quiet_between {
+            office.settle();
+        }
+        block_on(desk.join(&brand, &system("dv"), &other, link)).unwrap();
+        office.settle();
+        let case = format!("{is_quiet_between} {is_edited_while_apart}");
+        let text = office.text("sf", &one, "City");
+        assert_eq!(text.as_deref(), Some("Bern"), "{case}");
+        let joined = office.link("Brand", "dv", &other);
+        assert_eq!(joined.link, link, "{case}");
+        assert!(joined.open_conflicts().next().is_none(), "{case}");
+    }
+}
+
+#[test]
+fn a_key_that_was_reserved_for_a_link_that_nobody_founded_is_free_after_a_while() {
+    let (office, id) = brands();
+    // Whoever was about to found the link died.
+    let link = "00000000-0000-8000-8000-000000000000";
+    let body = format!(r#"{{"entity":"Brand","key":"B-2","link":"{link}","generation":1}}"#);
+    let reserved = Write {
+        key: DocumentKey::new(CRM_KEYS, format!("Brand:{}", Sha256::of(b"B-2"))),
+        expect: Expect::Absent,
+        action: Action::Put(Content {
+            state: "reserved".to_owned(),
+            due_at: None,
+            expires_at: None,
+            body: RawValue::from_string(body).unwrap(),
+        }),
+    };
+    block_on(office.store.write_one(reserved)).unwrap();
+    office.edit("sf", &id, &[("Code__c", Some("B-2"))]);
+    office.settle();
+    office.pass(11);
+    office.settle();
+    assert!(office.conflicts("sf", &id).is_empty());
+    assert_eq!(office.texts("dv", "cr_code"), ["B-2"]);
 }

@@ -110,6 +110,40 @@ fn a_merge_and_an_edit_at_once_are_a_question() {
 }
 
 #[test]
+fn an_edit_that_comes_to_light_while_a_merge_is_followed_is_a_question_and_is_kept() {
+    for stays in [true, false] {
+        let (office, loser, winner) = two(Setting::default());
+        let other = office.by("dv", "cr_code", "B-1");
+        office.edit("dv", &other, &[("cr_name", Some("Edited"))]);
+        office
+            .crm("sf")
+            .merge_by(&loser, &winner, &[], "ann")
+            .unwrap();
+        // Nobody hears of the edit before the other record is to go.
+        office.hear_from("sf");
+        office.run();
+        office.settle();
+        let open = office.open("dv", &other);
+        assert_eq!(open.len(), 1, "{open:?}");
+        assert_eq!(open[0].subject, ConflictSubject::DeleteVersusEdit);
+        assert!(office.is_in_use("dv", &other));
+
+        office.take(&open[0], if stays { "dv" } else { "sf" });
+        office.settle();
+        let names = office.texts("sf", "Name");
+        assert_eq!(names, office.texts("dv", "cr_name"));
+        if stays {
+            assert_eq!(names, ["Edited", "Left"]);
+        } else {
+            assert_eq!(names, ["Left"]);
+            let left = office.link("Brand", "sf", &winner);
+            let kept = serde_json::to_string(&left.conflicts).unwrap();
+            assert!(kept.contains("Edited"), "{kept}");
+        }
+    }
+}
+
+#[test]
 fn merges_the_other_way_round_destroy_nothing() {
     let (office, loser, winner) = two(Setting::default());
     let (one, two) = (
@@ -185,4 +219,18 @@ fn a_record_that_is_merged_into_one_nobody_heard_of_waits_for_it() {
     office.pass(2);
     office.settle();
     assert_eq!(office.texts("dv", "cr_name"), ["Left", "New"]);
+}
+
+#[test]
+fn a_record_that_is_brought_back_after_a_merge_is_everywhere_again() {
+    let (office, loser, winner) = two(Setting::default());
+    let other = office.by("dv", "cr_code", "B-1");
+    let sf = office.crm("sf");
+    sf.merge_by(&loser, &winner, &[], "ann").unwrap();
+    office.settle();
+    assert!(!office.is_in_use("dv", &other));
+    office.crm("dv").undelete_by(&other, "bob").unwrap();
+    office.settle();
+    assert_eq!(office.texts("sf", "Name"), ["Left", "Lost"]);
+    assert_eq!(office.texts("dv", "cr_name"), ["Left", "Lost"]);
 }

@@ -10,7 +10,7 @@ use super::systems::Manners;
 use crate::fake::crm::Removing;
 
 /// Everything worth seeing at least once.
-pub const MARKS: [&str; 27] = [
+pub const MARKS: [&str; 28] = [
     "applied",
     "conflict resolved",
     "created",
@@ -31,6 +31,7 @@ pub const MARKS: [&str; 27] = [
     "normalised",
     "overflow",
     "overruled",
+    "records merged",
     "removed",
     "restored",
     "stale read",
@@ -44,6 +45,7 @@ pub const MARKS: [&str; 27] = [
 pub fn scenarios() -> Vec<CrmScenario> {
     let mut all = of_people();
     all.extend(of_rules());
+    all.extend(of_identity());
     all
 }
 
@@ -168,5 +170,14 @@ fn of_rules() -> Vec<CrmScenario> {
         flows("crm-4-in-turn", 4)
             .with_manners(Manners::TwoDisagree)
             .with_acts_in_turn(8, true),
+    ]
+}
+
+/// People who merge records.
+fn of_identity() -> Vec<CrmScenario> {
+    let flows = CrmScenario::of_flows;
+    vec![
+        flows("crm-2-merges", 2).with_merges(5),
+        flows("crm-3-merges", 3).with_merges(5),
     ]
 }

@@ -1,12 +1,13 @@
 //! What outlives the workers in a run of a [`CrmScenario`](super::CrmScenario).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use omnisync_core::crm::ledger::{
     Choice, Conflict, ConflictSubject, LinkRecord, MemberRecord, SyncPolicy,
 };
-use omnisync_core::crm::{EntityDefinition, Native};
+use omnisync_core::crm::{EntityDefinition, ForeignId, Native};
 use omnisync_core::flow::{
     CRM_LINKS, CRM_RECORDS, CRM_STREAMS, CrmDesk, CrmSystem, DeskError, Landscape, LinkState,
     Worker as FlowWorker,
@@ -165,16 +166,30 @@ impl CrmPlay {
         Some(format!("{} is {}", due.key, due.state))
     }
 
-    /// Nothing can be done before somebody removes a record that is out of use and has the key.
-    /// Whatever else is in the way is tried again later, and is motion.
+    /// Nothing can be done before somebody removes a record that is out of use and has the key, or
+    /// says what becomes of one that is in use. Whatever else is in the way is tried again later, and
+    /// is motion.
     fn waits_for_a_key(&self, link: &Document) -> bool {
         let Ok(parsed) = link.parse::<LinkRecord>() else {
             return false;
         };
         let mut hindered = self.systems.iter().filter(|one| one.is_hindered(&parsed));
-        link.state != LinkState::Working.as_str()
-            && hindered.clone().next().is_some()
-            && hindered.all(|one| one.is_taken(&parsed))
+        if link.state == LinkState::Working.as_str() || hindered.clone().next().is_none() {
+            return false;
+        }
+        let asked = self.asked_about();
+        hindered.all(|one| one.is_taken(&parsed) || one.is_key_taken(&parsed, &asked))
+    }
+
+    /// Records whose key a person has yet to decide about.
+    fn asked_about(&self) -> BTreeSet<ForeignId> {
+        let links = self.links();
+        let open = links.iter().flat_map(LinkRecord::open_conflicts);
+        open.filter_map(|conflict| match &conflict.subject {
+            ConflictSubject::DuplicateKey { id, .. } => Some(id.clone()),
+            _ => None,
+        })
+        .collect()
     }
 
     fn links(&self) -> Vec<LinkRecord> {

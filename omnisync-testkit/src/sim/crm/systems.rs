@@ -1,5 +1,6 @@
 //! The systems of a run: what they hold, and what they make of it.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use omnisync_core::crm::ledger::{ConflictSubject, LinkRecord};
@@ -112,31 +113,50 @@ impl System {
     /// The link says that something is in the way here.
     pub(super) fn is_hindered(&self, link: &LinkRecord) -> bool {
         let member = link.members.get(&self.plan.name);
-        member.is_some_and(|member| member.obstacle.is_some())
+        member.is_some_and(|member| member.obstacle.is_some() || !member.refused.is_empty())
     }
 
     /// The key of a link is held by a record that is out of use here, or that people know of as
-    /// another one with the key, and what is in the way is noted.
+    /// another one with the key, and nothing but that is noted to be in the way.
     pub(super) fn is_taken(&self, link: &LinkRecord) -> bool {
         let member = link.members.get(&self.plan.name);
         let obstacle = member.and_then(|member| member.obstacle.as_ref());
         let is_noted = obstacle.is_some_and(|one| one.reason.ends_with(KEY_IS_TAKEN));
+        is_noted && self.has_another(link, &BTreeSet::new())
+    }
+
+    /// The same of a record that is to get the key: whatever else there is of it is written.
+    /// Of the records in `asked` people know by a conflict of another link.
+    pub(super) fn is_key_taken(&self, link: &LinkRecord, asked: &BTreeSet<ForeignId>) -> bool {
+        let Some(member) = link.members.get(&self.plan.name) else {
+            return false;
+        };
+        let mut refused = member.refused.names();
+        member.obstacle.is_none()
+            && refused.len() > 0
+            && refused.all(|field| field.as_str() == CODE)
+            && self.has_another(link, asked)
+    }
+
+    /// A record that is out of use here, or that people know of, has the key of the link.
+    fn has_another(&self, link: &LinkRecord, asked: &BTreeSet<ForeignId>) -> bool {
+        let member = link.members.get(&self.plan.name);
         let id = member.and_then(|member| member.id.as_ref());
         let rows = link.natural_key.as_deref().map(|key| self.rows(key));
         let mut rows = rows.into_iter().flatten();
         let is_told = |row: &CrmRow| {
             let mut conflicts = link.conflicts.iter();
-            link.is_apart(&self.plan.name, &row.record.id)
+            asked.contains(&row.record.id)
+                || link.is_apart(&self.plan.name, &row.record.id)
                 || conflicts.any(|one| {
                     matches!(&one.subject, ConflictSubject::DuplicateKey { id, .. }
                         if *id == row.record.id)
                 })
         };
-        is_noted
-            && rows.any(|row| {
-                (row.state.standing == Standing::Inactive || is_told(&row))
-                    && Some(&row.record.id) != id
-            })
+        rows.any(|row| {
+            (row.state.standing == Standing::Inactive || is_told(&row))
+                && Some(&row.record.id) != id
+        })
     }
 
     pub(super) fn is_in_use(&self, id: &ForeignId) -> bool {

@@ -50,6 +50,7 @@ impl CrmSync {
             return Ok(Keyed::Yes);
         }
         self.carry_out(link).await?;
+        self.keep_merged(&link.content).await?;
         let Some((key, fields)) = self.key_due(&link.content) else {
             return Ok(Keyed::Yes);
         };
@@ -67,6 +68,9 @@ impl CrmSync {
                 if until > now {
                     self.look_at(other).await?;
                     return Ok(Keyed::Waits(until));
+                }
+                if self.end_unfounded(&link.content, other, &key, now).await? {
+                    return Ok(Keyed::Waits(now));
                 }
                 link.content.key_is_taken(other, &fields, now);
             }
@@ -134,6 +138,31 @@ impl CrmSync {
             }
         }
         Err(contended("crm_sync.reserve"))
+    }
+
+    /// A key may stand for a link that was never founded, since whoever was about to died. Then that
+    /// link is stored empty: nobody founds it any more, and its key is free. False if it was founded.
+    async fn end_unfounded(
+        &self,
+        link: &LinkRecord,
+        other: LinkId,
+        key: &str,
+        now: DateTime<Utc>,
+    ) -> Result<bool, PortError> {
+        if self.documents.link(other).await?.is_some() {
+            return Ok(false);
+        }
+        let (entity, origin) = (link.entity.clone(), link.life.origin.clone());
+        let content = LinkRecord::new(other, entity, Some(key.to_owned()), origin, now);
+        let unfounded = Kept {
+            content,
+            etag: None,
+        };
+        // Where its founder was first after all, that shows when the key is asked for again.
+        self.documents
+            .save_link(&unfounded, LinkState::Quiet, None)
+            .await?;
+        Ok(true)
     }
 
     /// Every record of a link is looked at.

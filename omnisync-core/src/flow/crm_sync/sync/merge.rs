@@ -49,7 +49,8 @@ impl CrmSync {
             Winner::Link(into, other) => {
                 merge.into = into;
                 merge.link = Some(other);
-                merge.opposed = link.absorbed.contains(&other) || !self.absorb(link, other).await?;
+                merge.opposed =
+                    link.absorbed.contains(&other) || !self.absorb(link, other, true).await?;
                 // Whatever became of the event that told of it.
                 let origin = Origin::default();
                 self.hear
@@ -99,15 +100,29 @@ impl CrmSync {
         Ok(Winner::Unknown)
     }
 
+    /// What became agreed for a record since somebody merged it away is kept like what was agreed
+    /// before, whoever decided that it goes all the same.
+    pub(super) async fn keep_merged(&self, link: &LinkRecord) -> Result<(), PortError> {
+        for other in link.merging_into() {
+            self.absorb(link, other, false).await?;
+        }
+        Ok(())
+    }
+
     /// Keeps what is agreed for `link` with the other one, which its record was merged into. False
-    /// if that one is gone as well.
-    async fn absorb(&self, link: &LinkRecord, other: LinkId) -> Result<bool, PortError> {
+    /// if that one is gone as well, and was to be in use.
+    async fn absorb(
+        &self,
+        link: &LinkRecord,
+        other: LinkId,
+        in_use: bool,
+    ) -> Result<bool, PortError> {
         for _ in 0..CONFLICTS_MAX {
             let Some(mut stored) = self.documents.link(other).await? else {
                 return Ok(false);
             };
             let record = &mut stored.content;
-            if !record.life.alive || record.life.held.is_some() {
+            if in_use && (!record.life.alive || record.life.held.is_some()) {
                 return Ok(false);
             }
             let now = self.worker.now();

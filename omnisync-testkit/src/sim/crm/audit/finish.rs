@@ -6,7 +6,7 @@ use omnisync_core::crm::ledger::{ConflictState, ConflictSubject, LinkRecord, Pre
 use omnisync_core::crm::{ChangeKind, FieldName, Patch, Value};
 
 use super::super::super::violation::Violation;
-use super::super::systems::System;
+use super::super::systems::{CODE, System};
 use super::ledgers::is_in_use;
 use super::{Auditor, Books, Finish};
 use crate::fake::crm::{CrmRow, Standing};
@@ -53,7 +53,11 @@ impl Auditor {
             if !alive || system.is_taken(link) {
                 continue;
             }
+            let is_key_taken = system.is_key_taken(link, &BTreeSet::new());
             for (field, base) in link.fields.iter() {
+                if is_key_taken && field.as_str() == CODE {
+                    continue;
+                }
                 if !holds(system, &row, field, base.value.as_ref()) {
                     return differs(format!(
                         "{} does not hold version {} of {field}",
@@ -200,7 +204,9 @@ fn check_merges(books: &Books, finish: &Finish) -> Result<(), Violation> {
             }
             _ => None,
         });
-        let Some(winner) = followed.filter(|winner| *winner != link.link) else {
+        // A record that was brought back after all has lost nothing.
+        let followed = followed.filter(|winner| *winner != link.link && !link.life.alive);
+        let Some(winner) = followed else {
             continue;
         };
         let Some(kept) = books.links.get(&winner) else {

@@ -7,7 +7,7 @@ use omnisync_core::crm::{FieldName, ForeignId, LinkId, Patch, SystemName};
 use omnisync_core::port::Content;
 use serde::Deserialize;
 
-use super::super::systems::System;
+use super::super::systems::{CODE, System, field};
 use super::{Auditor, Books, Known};
 
 /// A stream's document, as far as an auditor has to know it.
@@ -35,7 +35,7 @@ impl Auditor {
     pub(super) fn link_stored(&self, books: &mut Books, record: LinkRecord) {
         if let Some(known) = books.links.get(&record.link) {
             self.check_versions(&known.record, &record);
-            self.check_origins(&known.record, &record);
+            self.check_origins(books, &known.record, &record);
         }
         for (system, member) in &record.members {
             let Some(intent) = member.intent.as_ref().filter(|one| !one.acknowledged) else {
@@ -89,6 +89,10 @@ impl Auditor {
                 ConflictSubject::Merge { .. } => known.life_contested |= conflict.is_open(),
                 ConflictSubject::DuplicateKey { other: Some(_), .. } => {
                     known.life_contested |= record.life.held == Some(conflict.id);
+                    // Its sides say which key each has.
+                    let keys = conflict.sides.iter().filter(|side| side.value.is_some());
+                    let keys = keys.map(|side| (field(CODE), side.value.clone()));
+                    known.contested.extend(keys);
                 }
                 _ => {}
             }
@@ -158,7 +162,7 @@ impl Auditor {
     }
 
     /// A value is agreed because a person set it, not because we wrote it.
-    fn check_origins(&self, before: &LinkRecord, after: &LinkRecord) {
+    fn check_origins(&self, books: &Books, before: &LinkRecord, after: &LinkRecord) {
         for (field, base) in after.fields.iter() {
             let old = before.fields.get(field.as_str());
             if old.is_some_and(|old| old.version == base.version || old.value == base.value) {
@@ -170,6 +174,10 @@ impl Auditor {
             // Where the map does not know what a system makes of values, what was written without
             // an answer cannot be told from a person's work.
             if !system.plan.is_known || person_set(system, field, base) {
+                continue;
+            }
+            // A record that was another link's has from there what it brings.
+            if books.was_of_another(after.link, field, base) {
                 continue;
             }
             let detail = format!(
@@ -214,6 +222,18 @@ impl Books {
             let member = known.record.members.get(system);
             member.is_some_and(|member| member.id.as_ref() == Some(id))
         })
+    }
+
+    /// A record of the system left another link, and this one never wrote the value there.
+    fn was_of_another(&self, link: LinkId, field: &FieldName, base: &Base) -> bool {
+        let system = &base.origin;
+        let mut others = self.links.values().map(|known| &known.record);
+        let mut announced = self.announced.iter();
+        others.any(|other| other.link != link && other.left.contains_key(system))
+            && !announced.any(|(of, at, intent)| {
+                let written = intent.fields.get(field.as_str());
+                (*of, at) == (link, system) && written.is_some_and(|one| one.value == base.value)
+            })
     }
 
     /// Writes of these kinds that were announced for a link and a system.

@@ -72,8 +72,6 @@ struct Books {
     sights: BTreeMap<ForeignId, BTreeSet<u64>>,
     /// The same of the first read of each record.
     met: BTreeMap<ForeignId, u64>,
-    /// Records of which some link says what they were seen to hold.
-    kept: BTreeSet<ForeignId>,
     /// Changes of each system that were looked at.
     read: Vec<usize>,
     /// Writes that changed a record.
@@ -131,7 +129,6 @@ impl Auditor {
             shown: BTreeMap::new(),
             sights: BTreeMap::new(),
             met: BTreeMap::new(),
-            kept: BTreeSet::new(),
             read: vec![0; systems.len()],
             writes: 0,
             resolved: 0,
@@ -204,7 +201,10 @@ impl Auditor {
                 Ok(record) => {
                     let record: LinkRecord = record;
                     let seen = record.members.values().filter(|one| one.seen.is_some());
-                    books.kept.extend(seen.filter_map(|one| one.id.clone()));
+                    books
+                        .people
+                        .kept
+                        .extend(seen.filter_map(|one| one.id.clone()));
                     self.link_stored(books, record);
                 }
                 Err(error) => self.violate("setup", format!("a link cannot be read: {error}")),
@@ -235,7 +235,7 @@ impl Auditor {
             _ => of_record.next_back().map(|one| one.number),
         };
         // The ledger met the record when it first kept what it saw, whoever died before.
-        if !books.kept.contains(&record.id) {
+        if !books.people.kept.contains(&record.id) {
             let number = number.unwrap_or_default();
             books.met.insert(record.id.clone(), number);
         }
