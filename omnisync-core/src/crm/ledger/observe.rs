@@ -38,7 +38,7 @@ pub enum Observed {
     /// It holds this.
     Value(Option<Value>),
     /// It points at a record that is not known yet.
-    Unresolved(Reference),
+    Unresolved(Box<Reference>),
     /// The field map cannot read it.
     Unreadable,
 }
@@ -196,8 +196,8 @@ impl LinkRecord {
                     (verdict, value.clone())
                 }
                 Observed::Unresolved(reference) => {
-                    let is_known = awaited.get(field.as_str()) == Some(reference);
-                    member.awaiting.insert(field.clone(), reference.clone());
+                    let is_known = awaited.get(field.as_str()) == Some(&**reference);
+                    member.awaiting.insert(field.clone(), (**reference).clone());
                     if is_known {
                         continue;
                     }
@@ -280,14 +280,16 @@ fn echoes(written: &Intent, agreed: &Fields<Base>, member: &MemberRecord) -> Vec
     let fields = written.fields.iter();
     fields
         .map(|(field, written)| {
-            let base = agreed.get(field.as_str());
+            let (Ok(place) | Err(place)) = member.fields.position(field.as_str());
+            let held = member.fields.get_near(field.as_str(), place);
+            let base = agreed.get_near(field.as_str(), place);
             FieldDecision {
                 field: field.clone(),
                 verdict: Verdict::Echo,
                 observed: written.value.clone(),
                 agreed: base.and_then(|base| base.value.clone()),
                 agreed_version: base.map_or(0, |base| base.version),
-                synced: member.synced(field.as_str()),
+                synced: held.map_or(0, |held| held.synced),
                 grounds: None,
             }
         })
