@@ -109,22 +109,17 @@ fn names() -> Result<Vec<FieldName>, Failure> {
 
 /// What an account holds, the phone number after so many edits.
 fn value(field: &str, record: u32, edit: u32) -> Option<Value> {
-    let text = |text: String| Some(Value::Text(text));
+    let text = |text: &str| Some(Value::Text(text.into()));
     let at = usize::try_from(record).unwrap_or_default();
-    let of = |all: &[&str]| {
-        all.get(at % all.len())
-            .copied()
-            .unwrap_or_default()
-            .to_owned()
-    };
+    let of = |all: &[&'static str]| all.get(at % all.len()).copied().unwrap_or_default();
     match field {
-        "accountNumber" => text(format!("C-{record:06}")),
+        "accountNumber" => text(&format!("C-{record:06}")),
         "annualRevenue" => Some(Value::Decimal(Decimal::new(i64::from(record) * 1_337, 2))),
         "billingCity" => text(of(&["Bern", "Zürich", "San Francisco", "Oslo"])),
-        "billingCountry" => Some(Value::Choice(of(&["CH", "US", "NO", "DE"]))),
-        "billingPostalCode" => text(format!("{}", 10_000 + record % 80_000)),
+        "billingCountry" => Some(Value::Choice(of(&["CH", "US", "NO", "DE"]).into())),
+        "billingPostalCode" => text(&format!("{}", 10_000 + record % 80_000)),
         "billingState" => None,
-        "billingStreet" => text(format!(
+        "billingStreet" => text(&format!(
             "{} Rue de la Gare, Building {}",
             record % 300,
             record % 9
@@ -133,36 +128,34 @@ fn value(field: &str, record: u32, edit: u32) -> Option<Value> {
             i64::from(record % 50) * 500,
             0,
         ))),
-        "currency" => reference("Currency", ReferenceTarget::Key(of(&["EUR", "USD"]))),
+        "currency" => reference("Currency", ReferenceTarget::Key(of(&["EUR", "USD"]).into())),
         "customerSince" => NaiveDate::from_num_days_from_ce_opt(737_000).map(Value::Date),
-        "description" => text(format!(
+        "description" => text(&format!(
             "Account {record} came with the acquisition of a regional distributor. Deliveries go to \
              the back entrance before noon; invoices are sent by the end of the month."
         )),
-        "email" => text(format!("accounts.payable.{record}@example.com")),
+        "email" => text(&format!("accounts.payable.{record}@example.com")),
         "employees" => Some(Value::Integer(i64::from(record % 5_000))),
-        "industry" => Some(Value::Choice(of(&[
-            "Retail",
-            "Manufacturing",
-            "Healthcare",
-        ]))),
+        "industry" => Some(Value::Choice(
+            of(&["Retail", "Manufacturing", "Healthcare"]).into(),
+        )),
         "lastOrderAt" => {
             DateTime::from_timestamp(1_700_000_000 + i64::from(record), 0).map(Value::Instant)
         }
-        "name" => text(format!("Customer {record} Trading Company Ltd")),
+        "name" => text(&format!("Customer {record} Trading Company Ltd")),
         "newsletter" => Some(Value::Boolean(record.is_multiple_of(2))),
         "parent" => {
             let link = LinkId::from_bytes(u128::from(record / 7).to_be_bytes());
             reference("Account", ReferenceTarget::Link(link))
         }
-        "phone" => text(format!("+41 31 {record:06} {edit}")),
-        _ => text(format!("https://www.customer-{record}.example.com")),
+        "phone" => text(&format!("+41 31 {record:06} {edit}")),
+        _ => text(&format!("https://www.customer-{record}.example.com")),
     }
 }
 
 fn reference(entity: &str, target: ReferenceTarget) -> Option<Value> {
     let entity = EntityName::new(entity).ok()?;
-    Some(Value::Reference(Reference { entity, target }))
+    Some(Value::from(Reference { entity, target }))
 }
 
 fn values(names: &[FieldName], record: u32, edit: u32) -> Fields<Observed> {

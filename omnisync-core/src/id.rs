@@ -70,7 +70,7 @@ macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $what:literal, $chars_max:literal, $allowed:expr) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub struct $name(std::sync::Arc<str>);
+        pub struct $name(smol_str::SmolStr);
 
         impl $name {
             /// Largest number of characters.
@@ -83,12 +83,12 @@ macro_rules! text_id {
             pub fn new(text: impl AsRef<str>) -> Result<Self, $crate::id::IdError> {
                 let text = text.as_ref();
                 $crate::id::check($what, text, Self::CHARS_MAX, $allowed)?;
-                Ok(Self(std::sync::Arc::from(text)))
+                Ok(Self(smol_str::SmolStr::new(text)))
             }
 
             /// The identifier as text.
             pub fn as_str(&self) -> &str {
-                &self.0
+                self.0.as_str()
             }
         }
 
@@ -100,7 +100,7 @@ macro_rules! text_id {
 
         impl std::fmt::Debug for $name {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(f, "{:?}", &*self.0)
+                write!(f, "{:?}", self.0.as_str())
             }
         }
 
@@ -120,13 +120,13 @@ macro_rules! text_id {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.0.as_ref().to_owned()
+                id.0.into()
             }
         }
 
         impl AsRef<str> for $name {
             fn as_ref(&self) -> &str {
-                &self.0
+                self.0.as_str()
             }
         }
 

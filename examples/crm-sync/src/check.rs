@@ -66,13 +66,14 @@ impl<'a> Links<'a> {
             ReferenceTarget::Foreign { system, id } => self.of(system, id).map(|link| link.link),
             ReferenceTarget::Key(key) => {
                 let mut same = self.all.iter().filter(|link| {
-                    link.entity == reference.entity && link.natural_key.as_ref() == Some(key)
+                    link.entity == reference.entity
+                        && link.natural_key.as_deref() == Some(key.as_str())
                 });
                 same.next().map(|link| link.link)
             }
         };
         let target = link.map_or(reference.target, ReferenceTarget::Link);
-        Some(Value::Reference(Reference {
+        Some(Value::from(Reference {
             entity: reference.entity,
             target,
         }))

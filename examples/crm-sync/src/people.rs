@@ -129,7 +129,7 @@ impl People {
                 let mut known = record.clone();
                 if at % 10 == 0 && known.values.contains("phone") {
                     let phone = words::phone(&mut self.rng);
-                    let phone = Some(Value::Text(phone));
+                    let phone = Some(Value::Text(phone.into()));
                     known.values.insert(FieldName::new("phone")?, phone);
                 }
                 create(office, first.other(), &known)?;
@@ -278,19 +278,19 @@ impl People {
     fn value(&mut self, field: &str) -> Value {
         let rng = &mut self.rng;
         match field {
-            "name" => Value::Text(words::name(rng)),
-            "email" => Value::Text(words::email(rng)),
-            "phone" => Value::Text(words::phone(rng)),
-            "website" => Value::Text(words::website(rng)),
+            "name" => Value::Text(words::name(rng).into()),
+            "email" => Value::Text(words::email(rng).into()),
+            "phone" => Value::Text(words::phone(rng).into()),
+            "website" => Value::Text(words::website(rng).into()),
             "annualRevenue" | "unitPrice" => words::amount(rng, 2),
             "weight" => words::amount(rng, 4),
             "employees" => words::count(rng),
-            "shippingStreet" => Value::Text(words::street(rng)),
-            "shippingCity" => Value::Text(words::city(rng)),
-            "shippingPostalCode" => Value::Text(words::postal_code(rng)),
+            "shippingStreet" => Value::Text(words::street(rng).into()),
+            "shippingCity" => Value::Text(words::city(rng).into()),
+            "shippingPostalCode" => Value::Text(words::postal_code(rng).into()),
             "color" => words::color(rng),
             "active" => Value::Boolean(rng.chance(500)),
-            _ => Value::Text(words::sentence(rng)),
+            _ => Value::Text(words::sentence(rng).into()),
         }
     }
 
@@ -385,7 +385,7 @@ fn currency_id(
         row.record.object == map.object() && wanted.iter().all(holds)
     });
     Ok(same.next().map(|row| {
-        Value::Reference(Reference {
+        Value::from(Reference {
             entity: reference.entity.clone(),
             target: ReferenceTarget::Foreign {
                 system: system.clone(),

@@ -156,10 +156,10 @@ pub(crate) fn generated(rng: &mut SplitMix64) -> Result<Vec<Record>, HostError> 
                 ("productCode", text(&code)),
                 ("name", text(&name)),
                 ("description", text(&description)),
-                ("category", Some(Value::Choice("Audio".to_owned()))),
+                ("category", Some(Value::Choice("Audio".into()))),
                 ("color", Some(words::color(rng))),
                 ("weight", Some(words::amount(rng, 4))),
-                ("weightUnit", Some(Value::Choice("kilograms".to_owned()))),
+                ("weightUnit", Some(Value::Choice("kilograms".into()))),
                 ("unitPrice", Some(words::amount(rng, 2))),
                 ("active", Some(Value::Boolean(true))),
                 ("currency", currency("EUR")?),
@@ -193,9 +193,9 @@ pub(crate) fn generated_account(number: &str, rng: &mut SplitMix64) -> Result<Re
 }
 
 fn currency(code: &str) -> Result<Option<Value>, IdError> {
-    Ok(Some(Value::Reference(Reference {
+    Ok(Some(Value::from(Reference {
         entity: EntityName::new("Currency")?,
-        target: ReferenceTarget::Key(code.to_owned()),
+        target: ReferenceTarget::Key(code.into()),
     })))
 }
 
@@ -222,5 +222,5 @@ fn optional(value: Option<String>) -> Option<Value> {
 /// No value is `None`, never an empty text.
 fn text(value: &str) -> Option<Value> {
     let value = value.trim();
-    (!value.is_empty()).then(|| Value::Text(value.to_owned()))
+    (!value.is_empty()).then(|| Value::Text(value.into()))
 }

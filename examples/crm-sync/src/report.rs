@@ -365,7 +365,7 @@ pub(crate) fn show(value: Option<&Value>) -> String {
             let target = match &reference.target {
                 ReferenceTarget::Link(link) => link.to_string(),
                 ReferenceTarget::Foreign { id, .. } => id.to_string(),
-                ReferenceTarget::Key(key) => key.clone(),
+                ReferenceTarget::Key(key) => key.to_string(),
             };
             format!("{} {target}", reference.entity)
         }

@@ -108,5 +108,5 @@ pub(crate) fn amount(rng: &mut SplitMix64, scale: u32) -> Value {
 
 pub(crate) fn color(rng: &mut SplitMix64) -> Value {
     let color = rng.pick(&COLORS).map_or("Black", |(_, name)| *name);
-    Value::Choice(color.to_owned())
+    Value::Choice(color.into())
 }

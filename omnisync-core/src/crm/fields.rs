@@ -27,7 +27,8 @@ impl<T> Fields<T> {
         self.0.is_empty()
     }
 
-    fn position(&self, name: &str) -> Result<usize, usize> {
+    /// Where `name` stands, or would.
+    pub(in crate::crm) fn position(&self, name: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|(key, _)| key.as_str().cmp(name))
     }
 
@@ -35,6 +36,15 @@ impl<T> Fields<T> {
     pub fn get(&self, name: &str) -> Option<&T> {
         let at = self.position(name).ok()?;
         self.0.get(at).map(|(_, value)| value)
+    }
+
+    /// The same, if another list of about the same fields has it at `place`: then this one mostly has
+    /// it there too, and nothing else of it has to be read.
+    pub(in crate::crm) fn get_near(&self, name: &str, place: usize) -> Option<&T> {
+        match self.0.get(place) {
+            Some((key, value)) if key.as_str() == name => Some(value),
+            _ => self.get(name),
+        }
     }
 
     /// The same, to be changed.

@@ -36,4 +36,4 @@ pub use legacy::{
 pub use name::{EntityName, FieldName, ForeignId, LinkId, SystemName, VersionToken};
 pub use native::{Native, NotNative};
 pub use patch::Patch;
-pub use value::{Reference, ReferenceTarget, Value, ValueKind};
+pub use value::{Reference, ReferenceTarget, Text, Value, ValueKind};

@@ -2,6 +2,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::id::{IdError, text_id};
 
@@ -46,7 +47,7 @@ text_id!(
 impl FieldName {
     pub(in crate::crm) fn known(text: &'static str) -> Self {
         debug_assert!(Self::new(text).is_ok(), "{text:?} is no field name");
-        Self(text.into())
+        Self(SmolStr::new_static(text))
     }
 }
 
@@ -54,7 +55,7 @@ impl FieldName {
 impl EntityName {
     pub(in crate::crm) fn known(text: &'static str) -> Self {
         debug_assert!(Self::new(text).is_ok(), "{text:?} is no entity name");
-        Self(text.into())
+        Self(SmolStr::new_static(text))
     }
 }
 

@@ -1,8 +1,11 @@
 use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Deref;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use super::name::{EntityName, ForeignId, LinkId, SystemName};
 
@@ -13,7 +16,7 @@ use super::name::{EntityName, ForeignId, LinkId, SystemName};
 #[non_exhaustive]
 pub enum Value {
     /// Text that is not empty.
-    Text(String),
+    Text(Text),
     /// An exact decimal number. `1.0` and `1.00` are the same value.
     Decimal(Decimal),
     /// A whole number.
@@ -26,11 +29,67 @@ pub enum Value {
     #[serde(with = "crate::instant")]
     Instant(DateTime<Utc>),
     /// One of a list, by its canonical name.
-    Choice(String),
+    Choice(Text),
     /// Any of a list, as a set.
     Choices(BTreeSet<String>),
     /// Another record.
-    Reference(Reference),
+    Reference(Box<Reference>),
+}
+
+/// Text of a value. Every system's ledger holds it, and most is short: up to 23 bytes are part of the
+/// value itself, a longer text is shared by its copies.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Text(SmolStr);
+
+impl Text {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl Deref for Text {
+    type Target = str;
+    fn deref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
+impl From<&str> for Text {
+    fn from(text: &str) -> Self {
+        Self(SmolStr::new(text))
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(SmolStr::from(text))
+    }
+}
+
+impl From<Text> for String {
+    fn from(text: Text) -> Self {
+        text.0.into()
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
 }
 
 /// What kind of value it is.
@@ -56,6 +115,12 @@ pub enum ValueKind {
     Choices,
     /// [`Value::Reference`]
     Reference,
+}
+
+impl From<Reference> for Value {
+    fn from(reference: Reference) -> Self {
+        Self::Reference(Box::new(reference))
+    }
 }
 
 impl Value {
@@ -85,6 +150,13 @@ pub struct Reference {
     pub target: ReferenceTarget,
 }
 
+impl Reference {
+    /// True if it means the same to every system.
+    pub const fn is_resolved(&self) -> bool {
+        matches!(self.target, ReferenceTarget::Link(_))
+    }
+}
+
 /// How a reference names its record. Only [`Link`](Self::Link) means the same to every system; the
 /// others are what a system said and are resolved before anything is decided.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -100,7 +172,7 @@ pub enum ReferenceTarget {
         id: ForeignId,
     },
     /// By the natural key, for entities that everybody knows by a code (`EUR`).
-    Key(String),
+    Key(Text),
 }
 
 #[cfg(test)]
@@ -115,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_stored_form_says_the_kind_and_keeps_every_digit() {
-        check(&Value::Text("a\"b".to_owned()), r#"{"text":"a\"b"}"#);
+        check(&Value::Text("a\"b".into()), r#"{"text":"a\"b"}"#);
         check(
             &Value::Decimal("79228162514264337593543950.335".parse().unwrap()),
             r#"{"decimal":"79228162514264337593543950.335"}"#,

@@ -57,7 +57,7 @@ impl Mapping for Mistaken {
                 if let (Some(slot), Some(Native::Text(text))) =
                     (read.get_mut("name"), native.get("Name"))
                 {
-                    *slot = Ok(Some(Value::Text(text.clone())));
+                    *slot = Ok(Some(Value::Text(text.clone().into())));
                 }
             }
             Mistake::ForgetsPhone => {

@@ -91,7 +91,7 @@ fn length(chars_max: u32) -> Option<usize> {
 fn stray() -> BoxedStrategy<Option<Value>> {
     prop_oneof![
         Just(Some(Value::Boolean(true))),
-        Just(Some(Value::Text("stray".to_owned()))),
+        Just(Some(Value::Text("stray".into()))),
         Just(Some(Value::Integer(7))),
     ]
     .boxed()
@@ -104,12 +104,16 @@ fn value(kind: &FieldKind, hints: &Hints, system: &SystemName) -> BoxedStrategy<
         FieldKind::Boolean => any::<bool>().prop_map(Value::Boolean).boxed(),
         FieldKind::Date => date().prop_map(Value::Date).boxed(),
         FieldKind::Instant => instant().prop_map(Value::Instant).boxed(),
-        FieldKind::Choice { options } => option(options).prop_map(Value::Choice).boxed(),
+        FieldKind::Choice { options } => option(options)
+            .prop_map(|option| Value::Choice(option.into()))
+            .boxed(),
         FieldKind::Choices { options } => btree_set(option(options), 0..4)
             .prop_map(Value::Choices)
             .boxed(),
         FieldKind::Reference { entity } => reference(entity, system),
-        _ => text(hints).prop_map(Value::Text).boxed(),
+        _ => text(hints)
+            .prop_map(|text| Value::Text(text.into()))
+            .boxed(),
     }
 }
 
@@ -236,10 +240,10 @@ fn reference(entity: &EntityName, system: &SystemName) -> BoxedStrategy<Value> {
             id: ForeignId::new(id).ok()?,
         })
     };
-    let nobody = || ReferenceTarget::Key("nobody".to_owned());
+    let nobody = || ReferenceTarget::Key("nobody".into());
     let target = prop_oneof![
         5 => "[ -.0-9A-Za-z]{1,20}".prop_map(foreign).prop_map(move |target| target.unwrap_or_else(nobody)),
-        4 => "[ ]{0,1}[A-Za-zß]{0,4}[ ]{0,1}".prop_map(ReferenceTarget::Key),
+        4 => "[ ]{0,1}[A-Za-zß]{0,4}[ ]{0,1}".prop_map(|key| ReferenceTarget::Key(key.into())),
         1 => "[0-9a-f]{8}".prop_map(elsewhere).prop_map(move |target| target.unwrap_or_else(nobody)),
         1 => any::<[u8; 16]>().prop_map(|bytes| ReferenceTarget::Link(LinkId::from_bytes(bytes))),
     ];
@@ -248,7 +252,7 @@ fn reference(entity: &EntityName, system: &SystemName) -> BoxedStrategy<Value> {
     (target, proptest::bool::weighted(0.95))
         .prop_map(move |(target, fits)| {
             let entity = if fits { &entity } else { &stranger };
-            Value::Reference(Reference {
+            Value::from(Reference {
                 entity: entity.clone(),
                 target,
             })

@@ -278,7 +278,7 @@ impl CompiledFieldMap {
                 let held = native.get(join.native.as_str())?;
                 Some(join.split(held).map(|mut parts| {
                     let text = parts.get_mut(*part).and_then(Option::take);
-                    text.map(Value::Text)
+                    text.map(|text| Value::Text(text.into()))
                 }))
             }
         }

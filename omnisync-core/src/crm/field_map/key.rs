@@ -44,7 +44,7 @@ impl KeyRule {
 
 fn text_of(value: &Value) -> Option<String> {
     Some(match value {
-        Value::Text(text) | Value::Choice(text) => text.clone(),
+        Value::Text(text) | Value::Choice(text) => text.to_string(),
         Value::Decimal(number) => number.normalize().to_string(),
         Value::Integer(number) => number.to_string(),
         Value::Boolean(value) => value.to_string(),
@@ -52,7 +52,7 @@ fn text_of(value: &Value) -> Option<String> {
         Value::Instant(at) => at.to_rfc3339(),
         Value::Reference(reference) => match &reference.target {
             ReferenceTarget::Link(link) => link.to_string(),
-            ReferenceTarget::Key(key) => key.clone(),
+            ReferenceTarget::Key(key) => key.to_string(),
             // Another system has another id for the same record.
             ReferenceTarget::Foreign { .. } => return None,
         },

@@ -3,7 +3,7 @@
 use super::error::RefusalReason;
 use super::lens::{FieldLens, join_fits};
 use super::map::Join;
-use crate::crm::{FieldName, Native, Reference, ReferenceTarget, SystemName, Value};
+use crate::crm::{FieldName, Native, SystemName, Value};
 
 /// A field of the entity and where it is.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,10 +41,8 @@ impl OwnSlot {
         system: &SystemName,
     ) -> Result<Option<Value>, RefusalReason> {
         // Every system has its own word for a link, so nothing of it is lost anywhere.
-        if let Some(Value::Reference(Reference {
-            target: ReferenceTarget::Link(_),
-            ..
-        })) = value
+        if let Some(Value::Reference(reference)) = value
+            && reference.is_resolved()
         {
             return Ok(value.cloned());
         }
@@ -122,7 +120,7 @@ impl Join {
         let mut alone = vec![None; part];
         alone.push(text.clone());
         self.whole(&alone)?;
-        Ok(text.map(Value::Text))
+        Ok(text.map(|text| Value::Text(text.into())))
     }
 
     fn kept(&self, part: &str) -> Option<String> {

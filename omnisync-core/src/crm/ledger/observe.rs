@@ -39,7 +39,7 @@ pub enum Observed {
     /// It holds this.
     Value(Option<Value>),
     /// It points at a record that is not known yet.
-    Unresolved(Reference),
+    Unresolved(Box<Reference>),
     /// The field map cannot read it.
     Unreadable,
 }
@@ -200,7 +200,7 @@ impl LinkRecord {
                     let known = awaited.get(field.as_str());
                     let waits = Awaited::seen(reference, known, look.now);
                     member.awaiting.insert(field.clone(), waits);
-                    if known.is_some_and(|known| known.reference == *reference) {
+                    if known.is_some_and(|known| known.reference == **reference) {
                         continue;
                     }
                     (Verdict::Parked, Some(Value::Reference(reference.clone())))
@@ -282,14 +282,16 @@ fn echoes(written: &Intent, agreed: &Fields<Base>, member: &MemberRecord) -> Vec
     let fields = written.fields.iter();
     fields
         .map(|(field, written)| {
-            let base = agreed.get(field.as_str());
+            let (Ok(place) | Err(place)) = member.fields.position(field.as_str());
+            let held = member.fields.get_near(field.as_str(), place);
+            let base = agreed.get_near(field.as_str(), place);
             FieldDecision {
                 field: field.clone(),
                 verdict: Verdict::Echo,
                 observed: written.value.clone(),
                 agreed: base.and_then(|base| base.value.clone()),
                 agreed_version: base.map_or(0, |base| base.version),
-                synced: member.synced(field.as_str()),
+                synced: held.map_or(0, |held| held.synced),
                 grounds: None,
             }
         })

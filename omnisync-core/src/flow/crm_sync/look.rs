@@ -66,7 +66,7 @@ pub(super) async fn look(
                     unknown.push((reference.entity.clone(), id.clone()));
                 }
                 match resolved {
-                    Some(link) => Observed::Value(Some(Value::Reference(link))),
+                    Some(link) => Observed::Value(Some(Value::from(link))),
                     None => Observed::Unresolved(reference),
                 }
             }
@@ -126,7 +126,7 @@ pub(super) async fn for_system(
         return Ok(None);
     };
     let with = |target| {
-        Some(Value::Reference(Reference {
+        Some(Value::from(Reference {
             entity: reference.entity.clone(),
             target,
         }))
@@ -145,7 +145,7 @@ pub(super) async fn for_system(
     let by_key = target
         .content
         .natural_key
-        .map(|key| with(ReferenceTarget::Key(key)));
+        .map(|key| with(ReferenceTarget::Key(key.into())));
     // Which of the two the system's field holds is for its map to say.
     let spellings: Vec<_> = by_id.into_iter().chain(by_key).collect();
     Ok((!spellings.is_empty()).then_some(spellings))

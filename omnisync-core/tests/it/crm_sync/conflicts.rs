@@ -65,7 +65,7 @@ fn the_source_of_truth_is_put_back_and_the_other_value_is_kept() {
         let mut fields = decisions.iter().flat_map(|one| &one.fields);
         assert!(fields.any(|field| {
             field.verdict == Verdict::Overruled { conflict: None }
-                && field.observed == Some(Value::Text(edit.to_owned()))
+                && field.observed == Some(Value::Text(edit.into()))
         }));
     }
     // What the rule takes back for everybody is no matter for a person each time.

@@ -147,7 +147,7 @@ impl ChoiceLens {
 
     pub(super) fn read(&self, native: &Native) -> Refused<Option<Value>> {
         let option = option_of(&self.table, native)?;
-        Ok(Some(Value::Choice(option.to_owned())))
+        Ok(Some(Value::Choice(option.into())))
     }
 
     pub(super) fn write(&self, option: &str) -> Refused<Native> {

@@ -59,10 +59,10 @@ impl ReferenceLens {
             },
             ReferenceBy::Key => match self.key(text) {
                 key if key.is_empty() => return Ok(None),
-                key => ReferenceTarget::Key(key),
+                key => ReferenceTarget::Key(key.into()),
             },
         };
-        Ok(Some(Value::Reference(Reference {
+        Ok(Some(Value::from(Reference {
             entity: entity.clone(),
             target,
         })))

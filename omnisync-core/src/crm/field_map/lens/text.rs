@@ -92,7 +92,7 @@ impl TextLens {
         let text = native.as_text().ok_or(RefusalReason::WrongNative)?;
         Ok(Some(self.shaped(text))
             .filter(|text| !text.is_empty())
-            .map(Value::Text))
+            .map(|text| Value::Text(text.into())))
     }
 
     pub(super) fn write(&self, text: &str) -> Refused<Native> {

@@ -158,13 +158,13 @@ fn a_choice_goes_through_its_table() {
         kind,
         r#"{"choice":{"table":[{"option":"low","native":{"number":"1"}},{"option":"high","native":{"text":"H"}}]}}"#,
     );
-    let low = Value::Choice("low".to_owned());
+    let low = Value::Choice("low".into());
     both(&map, Some(low.clone()), number("1"), Some(low));
     unreadable(&map, text("1"), RefusalReason::UnknownChoice);
     unreadable(&map, text("h"), RefusalReason::UnknownChoice);
     unwritable(
         &map,
-        Value::Choice("none".to_owned()),
+        Value::Choice("none".into()),
         RefusalReason::UnknownChoice,
     );
 }
@@ -291,7 +291,7 @@ fn a_point_in_time_is_cut_to_what_the_system_keeps() {
 #[test]
 fn a_reference_is_written_as_this_system_names_the_record() {
     let to = |entity: &str, target: ReferenceTarget| {
-        Value::Reference(Reference {
+        Value::from(Reference {
             entity: EntityName::new(entity).unwrap(),
             target,
         })
@@ -300,7 +300,7 @@ fn a_reference_is_written_as_this_system_names_the_record() {
         system: system.parse().unwrap(),
         id: ForeignId::new(id).unwrap(),
     };
-    let key = |text: &str| ReferenceTarget::Key(text.to_owned());
+    let key = |text: &str| ReferenceTarget::Key(text.into());
     let kind = r#"{"reference":{"entity":"Account"}}"#;
     let by_id = single(kind, r#""plain""#);
     let own = to("Account", foreign(system().as_str(), "001A"));

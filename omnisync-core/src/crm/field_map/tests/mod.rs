@@ -31,7 +31,7 @@ fn decimal(text: &str) -> Decimal {
 
 #[expect(clippy::unnecessary_wraps, reason = "fields hold options")]
 fn words(text: &str) -> Option<Value> {
-    Some(Value::Text(text.to_owned()))
+    Some(Value::Text(text.into()))
 }
 
 fn natives<const N: usize>(all: [(&str, Native); N]) -> Fields<Native> {

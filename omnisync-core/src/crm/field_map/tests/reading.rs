@@ -58,7 +58,7 @@ fn a_key_of_several_parts_cannot_be_taken_for_another() {
         .compile(&sales_order_line(), &system)
         .unwrap();
     let key = |target| {
-        let order = Value::Reference(Reference {
+        let order = Value::from(Reference {
             entity: "SalesOrder".parse().unwrap(),
             target,
         });
@@ -68,7 +68,7 @@ fn a_key_of_several_parts_cannot_be_taken_for_another() {
         ]))
     };
     assert_eq!(
-        key(ReferenceTarget::Key("a|b~".to_owned())),
+        key(ReferenceTarget::Key("a|b~".into())),
         Some("A~|B~~|3".to_owned())
     );
     let link = LinkId::from_bytes([1; 16]);

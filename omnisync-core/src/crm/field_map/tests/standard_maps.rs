@@ -98,7 +98,7 @@ fn h27_state_and_country_stay_where_they_are() {
 fn h27_units_have_their_own_numbers() {
     let map = compile(dataverse::product(), &standard::product());
     for (id, unit) in standard::SIZE_UNITS {
-        let value = values([("sizeUnit", Some(Value::Choice(unit.to_owned())))]);
+        let value = values([("sizeUnit", Some(Value::Choice(unit.into())))]);
         let written = natives([("omnisync_sizeunitofmeasure", number(&id.to_string()))]);
         assert_eq!(map.put(&value, &natives([])), Ok(written));
     }

@@ -83,7 +83,7 @@ impl Case {
     /// A look at a system shows a new version with this city.
     fn shows(&mut self, at: usize, city: Option<&str>) -> Verdict {
         self.versions += 1;
-        let city = city.map(|city| Value::Text(city.to_owned()));
+        let city = city.map(|city| Value::Text(city.into()));
         let fields = [(FieldName::new("city").unwrap(), Observed::Value(city))];
         let observation = Observation::Present {
             version: VersionToken::new(format!("v{}", self.versions)).unwrap(),

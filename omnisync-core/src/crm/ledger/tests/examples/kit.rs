@@ -20,7 +20,7 @@ fn field(text: &str) -> FieldName {
     reason = "what a field holds may be nothing"
 )]
 pub(super) fn text(value: &str) -> Option<Value> {
-    Some(Value::Text(value.to_owned()))
+    Some(Value::Text(value.into()))
 }
 
 /// Systems that keep what they are told.

@@ -10,7 +10,7 @@ impl World {
         for (position, field) in FIELDS.iter().enumerate() {
             if let Some(base) = self.link.fields.get(field) {
                 let value = match &base.value {
-                    Some(Value::Text(text)) => Some(text.clone()),
+                    Some(Value::Text(text)) => Some(text.to_string()),
                     _ => None,
                 };
                 self.agreed.insert((position, value));
@@ -37,7 +37,7 @@ impl World {
             }
             for (field, cell) in FIELDS.iter().zip(&record.cells) {
                 let agreed = match &self.link.fields.get(field).unwrap().value {
-                    Some(Value::Text(text)) => Some(text.clone()),
+                    Some(Value::Text(text)) => Some(text.to_string()),
                     _ => None,
                 };
                 let expected = agreed.clone().map(|text| rewrite(system.rewrites, &text));

@@ -79,9 +79,9 @@ impl Lenses for Maps {
         let text = if self.rewrites[at] == 1 {
             rewrite(1, text)
         } else {
-            text.clone()
+            text.to_string()
         };
-        Some(Some(Value::Text(text)))
+        Some(Some(Value::Text(text.into())))
     }
 
     fn takes(&self, _: &SystemName, _: &FieldName) -> bool {

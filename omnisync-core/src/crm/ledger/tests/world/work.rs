@@ -75,7 +75,7 @@ impl World {
         }
         let observation = if record.alive {
             let fields = FIELDS.iter().zip(&record.cells).map(|(field, cell)| {
-                let value = cell.value.clone().map(Value::Text);
+                let value = cell.value.clone().map(|text| Value::Text(text.into()));
                 (FieldName::new(field).unwrap(), Observed::Value(value))
             });
             Observation::Present {
