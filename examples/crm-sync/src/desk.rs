@@ -5,14 +5,19 @@ use std::path::Path;
 use omnisync_core::crm::ledger::{
     Choice, ConflictId, Decision, FieldPolicy, LinkRecord, Presence, Verdict,
 };
-use omnisync_core::crm::{EntityName, ForeignId, Native, SystemName};
+use omnisync_core::crm::{EntityName, FieldKind, ForeignId, Native, SystemName};
+use omnisync_core::port::DocumentKey;
 
 use crate::check;
 use crate::data::DataFolder;
 use crate::error::HostError;
 use crate::office::Office;
-use crate::report::{conflicts_of, say, show};
-use crate::systems::ENTITIES;
+use crate::report::{ConflictLine, conflicts_of, say, show};
+use crate::systems::{ENTITIES, entities};
+use crate::{DecisionArgs, values, waits};
+
+/// Documents that a page of a list comes of.
+const PAGE_DOCUMENTS: usize = 200;
 
 /// Differences that are told one by one.
 const DIFFERENCES_MAX: usize = 20;
@@ -100,13 +105,9 @@ fn story(link: &LinkRecord) -> String {
             Presence::Gone => "removed".to_owned(),
             Presence::Merged { into } => format!("merged into {into}"),
         };
-        let obstacle = member.obstacle.as_ref();
-        let obstacle =
-            obstacle.map_or_else(String::new, |obstacle| format!(", {}", obstacle.reason));
-        lines.push(format!(
-            "  {:<12} {id:<16} {presence}{obstacle}",
-            system.as_str()
-        ));
+        lines.push(format!("  {:<12} {id:<16} {presence}", system.as_str()));
+        let waits = waits::of_member(member).into_iter();
+        lines.extend(waits.map(|wait| format!("    {wait}")));
     }
     lines.push("fields:".to_owned());
     for (field, base) in link.fields.iter() {
@@ -183,19 +184,24 @@ fn reason(verdict: &Verdict) -> String {
 /// Decides a conflict, and tells the systems.
 pub(crate) async fn resolve(
     conflict: ConflictId,
-    take: SystemName,
+    decision: DecisionArgs,
     by: &str,
     data: &Path,
 ) -> Result<(), HostError> {
     let (folder, kept) = DataFolder::of_run(data)?;
     let office = Office::resume(&folder, kept)?;
-    let choice = Choice::Take {
-        system: take.clone(),
+    let choice = match decision.take {
+        Some(system) => Choice::Take { system },
+        None => entered(&office, conflict, &decision.value.unwrap_or_default()).await?,
+    };
+    let mut text = match &choice {
+        Choice::Take { system } => format!("{by} took what {system} has\n"),
+        Choice::Value { value } => format!("{by} entered {}\n", show(value.as_ref())),
+        _ => String::new(),
     };
     office.desk.resolve(conflict, choice, by).await?;
     office.settle(|_| {}).await?;
     folder.keep(&office.kept())?;
-    let mut text = format!("{by} took what {take} has\n");
     let written = written(&office);
     if written.is_empty() {
         text.push_str("nothing had to be written\n");
@@ -205,6 +211,77 @@ pub(crate) async fn resolve(
         text.push('\n');
     }
     say(&text)
+}
+
+/// What somebody entered, as the field has it that the conflict is about.
+async fn entered(office: &Office, conflict: ConflictId, text: &str) -> Result<Choice, HostError> {
+    let link = office.desk.link(conflict.link()).await?;
+    let kind = link.and_then(|link| {
+        let mut all = link.conflicts.iter();
+        let field = all.find(|one| one.id == conflict)?.subject.field()?;
+        let mut entities = entities().into_iter();
+        let entity = entities.find(|entity| entity.name == link.entity)?;
+        Some(entity.fields.get(field.as_str())?.kind.clone())
+    });
+    // What is about no field is refused by the desk, whatever the value.
+    let kind = kind.unwrap_or(FieldKind::Text);
+    let value = values::read(&kind, text)?;
+    Ok(Choice::Value { value })
+}
+
+/// Lists the conflicts that wait for a person.
+pub(crate) async fn conflicts(data: &Path) -> Result<(), HostError> {
+    let (folder, kept) = DataFolder::of_run(data)?;
+    let office = Office::resume(&folder, kept)?;
+    let mut lines = Vec::new();
+    let mut from = None;
+    loop {
+        let page = office
+            .desk
+            .open_conflicts(from.as_deref(), PAGE_DOCUMENTS)
+            .await?;
+        lines.extend(
+            page.items
+                .iter()
+                .map(|open| ConflictLine::open(open).text()),
+        );
+        lines.extend(page.unreadable.iter().map(unreadable));
+        from = page.continuation;
+        if from.is_none() {
+            return say_sorted(lines, "nothing waits for a person");
+        }
+    }
+}
+
+/// Lists what waits for something but a decision.
+pub(crate) async fn waiting(data: &Path) -> Result<(), HostError> {
+    let (folder, kept) = DataFolder::of_run(data)?;
+    let office = Office::resume(&folder, kept)?;
+    let mut lines = Vec::new();
+    let mut from = None;
+    loop {
+        let page = office.desk.waiting(from.as_deref(), PAGE_DOCUMENTS).await?;
+        lines.extend(page.items.iter().flat_map(waits::lines));
+        lines.extend(page.unreadable.iter().map(unreadable));
+        from = page.continuation;
+        if from.is_none() {
+            return say_sorted(lines, "nothing waits");
+        }
+    }
+}
+
+fn unreadable(key: &DocumentKey) -> String {
+    format!("{key} cannot be read: mend or remove the document")
+}
+
+/// A list comes in no order.
+fn say_sorted(mut lines: Vec<String>, if_none: &str) -> Result<(), HostError> {
+    if lines.is_empty() {
+        lines.push(if_none.to_owned());
+    }
+    lines.sort();
+    lines.push(String::new());
+    say(&lines.join("\n"))
 }
 
 /// What we wrote since the run was taken up again.

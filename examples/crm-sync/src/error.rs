@@ -69,6 +69,12 @@ pub(crate) enum HostError {
     /// No such field.
     #[error("{0} is no field of an account or a product")]
     UnknownField(String),
+    /// A value that was entered is none of its field.
+    #[error("{text:?} is no value of the field: it holds {expected}")]
+    NoValue {
+        text: String,
+        expected: &'static str,
+    },
     /// It is never quiet.
     #[error("the systems were not quiet after {0} rounds: this is a mistake of the program")]
     NeverQuiet(usize),

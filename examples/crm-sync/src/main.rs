@@ -12,6 +12,8 @@ mod records;
 mod report;
 mod run;
 mod systems;
+mod values;
+mod waits;
 mod wire;
 mod words;
 
@@ -48,14 +50,23 @@ enum Command {
         #[command(flatten)]
         place: PlaceArgs,
     },
+    /// Lists the conflicts that wait for a person.
+    Conflicts {
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
+    /// Lists what waits for something but a decision.
+    Waiting {
+        #[command(flatten)]
+        place: PlaceArgs,
+    },
     /// Decides a conflict, and tells the systems.
     Resolve {
-        /// Its id, as `run` and `explain` tell it.
+        /// Its id, as `conflicts` and `explain` tell it.
         #[arg(value_parser = parse_conflict)]
         conflict: ConflictId,
-        /// The system that is right.
-        #[arg(long, value_parser = parse_system, value_name = "SYSTEM")]
-        take: SystemName,
+        #[command(flatten)]
+        decision: DecisionArgs,
         /// Who says so.
         #[arg(long, value_name = "NAME")]
         by: String,
@@ -99,6 +110,19 @@ struct RunArgs {
     data: Option<PathBuf>,
 }
 
+/// What is right.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct DecisionArgs {
+    /// The system that is right, or `person` for what a person entered before.
+    #[arg(long, value_parser = parse_side, value_name = "SYSTEM")]
+    take: Option<SystemName>,
+    /// A value that is right, whatever the systems have: options of a list with commas between them,
+    /// a record by its key, nothing for an empty field.
+    #[arg(long, value_name = "TEXT")]
+    value: Option<String>,
+}
+
 /// Where a run left the ledger and the CRMs.
 #[derive(Debug, Args)]
 struct PlaceArgs {
@@ -115,9 +139,17 @@ fn parse_system(text: &str) -> Result<SystemName, String> {
     crm.name().map_err(|error| error.to_string())
 }
 
+fn parse_side(text: &str) -> Result<SystemName, String> {
+    let person = SystemName::person();
+    if text == person.as_str() {
+        return Ok(person);
+    }
+    parse_system(text)
+}
+
 fn parse_conflict(text: &str) -> Result<ConflictId, String> {
     let id = text.parse::<ConflictId>();
-    id.map_err(|_| "is no id of a conflict: `run` and `explain` tell them".to_owned())
+    id.map_err(|_| "is no id of a conflict: `conflicts` and `explain` tell them".to_owned())
 }
 
 fn parse_policy(text: &str) -> Result<FieldPolicy, String> {
@@ -174,10 +206,12 @@ async fn dispatch(command: Command) -> Result<ExitCode, HostError> {
         } => desk::explain(&record, system.as_ref(), &place.data).await?,
         Command::Resolve {
             conflict,
-            take,
+            decision,
             by,
             place,
-        } => desk::resolve(conflict, take, &by, &place.data).await?,
+        } => desk::resolve(conflict, decision, &by, &place.data).await?,
+        Command::Conflicts { place } => desk::conflicts(&place.data).await?,
+        Command::Waiting { place } => desk::waiting(&place.data).await?,
         Command::WhatIf { policy, place } => desk::what_if(policy, &place.data).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -8,6 +8,7 @@ use omnisync_core::crm::ledger::{
     Choice, Conflict, ConflictState, ConflictSubject, LinkRecord, Verdict,
 };
 use omnisync_core::crm::{ReferenceTarget, SystemName, Value};
+use omnisync_core::flow::OpenConflict;
 use serde::Serialize;
 
 use crate::check::{self, Finding};
@@ -76,6 +77,8 @@ pub(crate) struct ConflictLine {
     open: bool,
     decided_by: Option<String>,
     taken: Option<SystemName>,
+    /// What was decided, in words.
+    decision: Option<String>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -287,16 +290,14 @@ pub(crate) fn conflicts_of(link: &LinkRecord) -> impl Iterator<Item = ConflictLi
 
 impl ConflictLine {
     fn of(record: String, conflict: &Conflict) -> Self {
-        let (decided_by, taken) = match &conflict.state {
+        let (decided_by, choice) = match &conflict.state {
             ConflictState::Resolved { by, choice, .. }
-            | ConflictState::Propagated { by, choice } => {
-                let taken = match choice {
-                    Choice::Take { system } => Some(system.clone()),
-                    _ => None,
-                };
-                (Some(by.clone()), taken)
-            }
+            | ConflictState::Propagated { by, choice } => (Some(by.clone()), Some(choice)),
             _ => (None, None),
+        };
+        let taken = match choice {
+            Some(Choice::Take { system }) => Some(system.clone()),
+            _ => None,
         };
         let sides = conflict.sides.iter().map(|side| SideLine {
             system: side.system.clone(),
@@ -310,7 +311,15 @@ impl ConflictLine {
             open: conflict.is_open(),
             decided_by,
             taken,
+            decision: choice.map(decision),
         }
+    }
+
+    /// One that a person has to decide.
+    pub(crate) fn open(open: &OpenConflict) -> Self {
+        let key = open.natural_key.clone();
+        let key = key.unwrap_or_else(|| open.conflict.id.link().to_string());
+        Self::of(format!("{} {key}", open.entity), &open.conflict)
     }
 
     pub(crate) fn text(&self) -> String {
@@ -323,12 +332,22 @@ impl ConflictLine {
             }
         });
         let sides: Vec<String> = sides.collect();
-        let state = match (&self.taken, &self.decided_by) {
-            (Some(taken), Some(by)) => format!("{taken} by {by}"),
+        let state = match (&self.decision, &self.decided_by) {
+            (Some(decision), Some(by)) => format!("{decision} by {by}"),
             _ => format!("open, {}", self.id),
         };
         let (record, about) = (&self.record, &self.about);
         format!("{record}, {about}: {} ({state})", sides.join(" against "))
+    }
+}
+
+fn decision(choice: &Choice) -> String {
+    match choice {
+        Choice::Take { system } => system.to_string(),
+        Choice::Value { value } => show(value.as_ref()),
+        Choice::Record { id } => id.to_string(),
+        Choice::Apart => "another thing".to_owned(),
+        _ => "something newer than this program".to_owned(),
     }
 }
 

@@ -2,6 +2,9 @@ use std::fs;
 
 use crate::support::{Host, complaint};
 
+/// What could be a conflict.
+const ID: &str = "00000000-0000-8000-8000-000000000000.1";
+
 #[test]
 fn arguments_that_make_no_sense_are_told() {
     let host = Host::new();
@@ -16,6 +19,23 @@ fn arguments_that_make_no_sense_are_told() {
         (
             vec!["resolve", "x.1", "--take", "sap", "--by", "a"],
             "conflict",
+        ),
+        (
+            vec!["resolve", ID, "--by", "a"],
+            "--take <SYSTEM>|--value <TEXT>",
+        ),
+        (
+            vec![
+                "resolve",
+                ID,
+                "--take",
+                "salesforce",
+                "--value",
+                "a",
+                "--by",
+                "a",
+            ],
+            "cannot be used with",
         ),
         (vec!["what-if"], "--policy"),
         (vec!["dance"], "dance"),
