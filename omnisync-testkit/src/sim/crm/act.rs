@@ -26,6 +26,13 @@ pub enum Act {
         /// What is written.
         wording: Wording,
     },
+    /// Every field gets a value that never was, in one save.
+    EditAll {
+        /// Of which record.
+        record: usize,
+        /// Where.
+        system: usize,
+    },
     /// One field gets a value of its own in every system.
     EditEverywhere {
         /// Of which record.
@@ -173,6 +180,19 @@ impl Act {
                 field: Field::draw(sim),
                 wording: Wording::draw(sim),
             },
+        }
+    }
+}
+
+impl Act {
+    /// Any act, now and then one that changes all of a record.
+    pub(super) fn draw_in_turn(sim: &Sim, systems: usize, records: usize, removals: bool) -> Self {
+        if sim.choose(8) < 7 {
+            return Self::draw(sim, systems, records, removals);
+        }
+        Self::EditAll {
+            record: index(sim.choose(u32::try_from(records).unwrap_or(1))),
+            system: index(sim.choose(u32::try_from(systems).unwrap_or(1))),
         }
     }
 }

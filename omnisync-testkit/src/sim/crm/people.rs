@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use omnisync_core::crm::{Fields, ForeignId, Native};
+use omnisync_core::crm::{FieldName, Fields, ForeignId, Native};
 
 use super::super::world::Sim;
 use super::act::{Act, Field, Wording};
@@ -142,9 +142,11 @@ impl People {
         } else if self.drawn_left > 0 {
             self.drawn_left -= 1;
             let records = self.codes.len();
+            let (sim, count) = (&self.sim, systems.len());
             let act = match self.merges {
-                Some(merges) => Act::draw_identity(&self.sim, systems.len(), records, merges),
-                None => Act::draw(&self.sim, systems.len(), records, self.removals),
+                Some(merges) => Act::draw_identity(sim, count, records, merges),
+                None if self.in_turn => Act::draw_in_turn(sim, count, records, self.removals),
+                None => Act::draw(sim, count, records, self.removals),
             };
             self.draw_gap();
             self.perform(&act, systems);
@@ -166,6 +168,13 @@ impl People {
                 field,
                 wording,
             } => self.edit(*record, *system, *field, *wording, systems),
+            Act::EditAll { record, system } => {
+                self.written += 1;
+                let fields = [(Field::City, NATIVE_CITY), (Field::Credit, NATIVE_CREDIT)];
+                let fields = fields
+                    .map(|(of, native)| (field(native), of.words(Wording::New, self.written)));
+                self.save(*record, *system, fields, systems);
+            }
             Act::EditEverywhere { record, field } => {
                 for system in 0..systems.len() {
                     self.edit(*record, system, *field, Wording::New, systems);
@@ -302,9 +311,19 @@ impl People {
     }
 
     fn set(&self, record: usize, system: usize, native: &str, value: Native, systems: &[System]) {
+        self.save(record, system, [(field(native), value)], systems);
+    }
+
+    fn save(
+        &self,
+        record: usize,
+        system: usize,
+        fields: impl IntoIterator<Item = (FieldName, Native)>,
+        systems: &[System],
+    ) {
         if let Some((system, id)) = self.found(record, system, systems) {
-            let fields = [(field(native), value)].into_iter().collect();
             // Nobody edits what is out of use.
+            let fields = fields.into_iter().collect();
             let _undone = system.crm.edit(&id, fields, "bob").is_err();
         }
     }

@@ -1,6 +1,6 @@
 //! What every change costs, where people make them one after the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use omnisync_core::crm::{ForeignId, Native};
 
@@ -16,31 +16,54 @@ pub const LEAST_WRITES: &str = "least writes";
 /// A record as everybody shares it: whether it is in use, and what it holds.
 type Shared = (Standing, Vec<Native>);
 
-/// The fewest writes that lead from what a person did to what the systems hold in the end: one for
-/// each record that somebody else had to change, whatever number of its fields, and one more where
-/// it was brought back too, which is a write of its own.
+/// The fewest writes that lead from what people did to what the systems hold once everything is
+/// quiet, for somebody who knows all that was and nothing that comes.
 ///
-/// What a person decides in a conflict is a turn like any other.
+/// A turn is what people do while everything is quiet: one of them changes a record, or several do
+/// at the same instant; or one decides a conflict, which nobody can foresee.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    begun: Option<BTreeMap<ForeignId, Shared>>,
+    begun: Option<Begun>,
+    /// Changes of each system before the turn.
+    read: Vec<usize>,
     least: Option<u64>,
 }
 
+#[derive(Debug)]
+struct Begun {
+    held: BTreeMap<ForeignId, Shared>,
+    /// The only record in which people set values, if there is one: what it holds stands.
+    stands: Option<ForeignId>,
+}
+
 impl Turns {
-    /// Somebody has changed something, or decided a conflict.
+    /// Somebody has changed or decided something.
     pub(super) fn begin(&mut self, systems: &[System]) {
-        self.begun = Some(shared(systems));
+        let mut set = BTreeSet::new();
+        for (at, system) in systems.iter().enumerate() {
+            let read = self.read.get(at).copied().unwrap_or_default();
+            let fresh = system.crm.changes_log(read).into_iter();
+            let fresh = fresh.filter(|change| change.changed().next().is_some());
+            set.extend(fresh.map(|change| change.record.id));
+        }
+        self.begun = Some(Begun {
+            held: shared(systems),
+            stands: set.pop_first().filter(|_| set.is_empty()),
+        });
     }
 
-    /// Everything is quiet again. True if a turn was under way.
+    /// Everything is quiet again. False where no turn was under way.
     pub(super) fn end(&mut self, systems: &[System]) -> bool {
         let Some(begun) = self.begun.take() else {
             return false;
         };
-        let others = shared(systems);
-        let needed = others.iter().map(|(id, now)| needed(begun.get(id), now));
-        *self.least.get_or_insert_default() += needed.sum::<u64>();
+        self.read = systems.iter().map(changes).collect();
+        let now = shared(systems);
+        let least = now.iter().map(|(id, now)| {
+            let stands = begun.stands.as_ref() == Some(id);
+            least(begun.held.get(id), now, stands)
+        });
+        *self.least.get_or_insert_default() += least.sum::<u64>();
         true
     }
 
@@ -50,14 +73,20 @@ impl Turns {
     }
 }
 
-/// Writes that make one of the other.
-fn needed(begun: Option<&Shared>, now: &Shared) -> u64 {
+/// The fewest writes that make one record of the other: one for any number of fields, none for
+/// fields of a record that goes out of use, and one more for those of a record that comes back,
+/// since no port does both at once. Nothing has to be written where what people set `stands`.
+fn least(begun: Option<&Shared>, now: &Shared, stands: bool) -> u64 {
     let Some((stood, held)) = begun else {
         return 1;
     };
-    let (stands, holds) = now;
-    let is_in_use = *stands == Standing::Active;
-    u64::from(stood != stands) + u64::from(is_in_use && held != holds)
+    let (standing, holds) = now;
+    let is_told = *standing == Standing::Active && holds != held && !stands;
+    u64::from(standing != stood) + u64::from(is_told)
+}
+
+fn changes(system: &System) -> usize {
+    system.crm.changes_log(0).len()
 }
 
 fn shared(systems: &[System]) -> BTreeMap<ForeignId, Shared> {
