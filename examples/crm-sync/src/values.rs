@@ -21,7 +21,7 @@ pub(crate) fn read(kind: &FieldKind, text: &str) -> Result<Option<Value>, HostEr
             let at = at.map(|at| Value::Instant(at.with_timezone(&Utc)));
             (at, "a time as 2026-03-14T08:00:00Z")
         }
-        FieldKind::Choice { .. } => (Some(Value::Choice(text.to_owned())), "an option"),
+        FieldKind::Choice { .. } => (Some(Value::Choice(text.into())), "an option"),
         FieldKind::Choices { .. } => {
             let all = text.split(',').map(|one| one.trim().to_owned());
             (Some(Value::Choices(all.collect())), "options")
@@ -29,11 +29,11 @@ pub(crate) fn read(kind: &FieldKind, text: &str) -> Result<Option<Value>, HostEr
         FieldKind::Reference { entity } => {
             let reference = Reference {
                 entity: entity.clone(),
-                target: ReferenceTarget::Key(text.to_owned()),
+                target: ReferenceTarget::Key(text.into()),
             };
-            (Some(Value::Reference(reference)), "a record")
+            (Some(Value::Reference(Box::new(reference))), "a record")
         }
-        _ => (Some(Value::Text(text.to_owned())), "text"),
+        _ => (Some(Value::Text(text.into())), "text"),
     };
     let none = || HostError::NoValue {
         text: text.to_owned(),

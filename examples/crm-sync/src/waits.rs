@@ -50,7 +50,7 @@ fn cause(cause: &WaitCause) -> String {
 }
 
 fn reference(field: &FieldName, awaited: &Awaited) -> String {
-    let target = Value::Reference(awaited.reference.clone());
+    let target = Value::Reference(Box::new(awaited.reference.clone()));
     let target = show(Some(&target));
     let since = awaited.since.map(time).unwrap_or_default();
     let overdue = if awaited.overdue.is_some() {

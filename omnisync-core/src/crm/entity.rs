@@ -135,7 +135,7 @@ impl FieldDefinition {
                 Ok(())
             };
         };
-        let has = |options: &[String], one: &String| options.contains(one);
+        let has = |options: &[String], one: &str| options.iter().any(|option| option == one);
         let problem = match (&self.kind, value) {
             (FieldKind::Text | FieldKind::AddressPart, Value::Text(text)) => {
                 text.is_empty().then_some(ValueError::Nothing)

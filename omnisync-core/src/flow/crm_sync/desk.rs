@@ -196,7 +196,7 @@ impl CrmDesk {
             Some(Value::Reference(reference)) => {
                 let known = self.known(reference).await?;
                 let known = known.ok_or_else(|| unfit(ValueError::Unresolved))?;
-                Some(Value::Reference(known))
+                Some(Value::Reference(Box::new(known)))
             }
             other => other.clone(),
         };

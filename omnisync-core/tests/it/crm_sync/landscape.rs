@@ -150,7 +150,10 @@ fn a_source_of_truth_has_what_it_is_asked_for() {
     let not_shared = PolicyError::NotShared {
         system: system("c"),
     };
-    assert_eq!(wrong(ruling("name", truth("c"))), std::slice::from_ref(&not_shared));
+    assert_eq!(
+        wrong(ruling("name", truth("c"))),
+        std::slice::from_ref(&not_shared)
+    );
     let default = |name| SyncPolicy::default().with_default(truth(name));
     assert_eq!(wrong(default("c")), [not_shared]);
     let not_supplied = PolicyError::NotSupplied {
