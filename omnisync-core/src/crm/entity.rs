@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn a_field_takes_values_of_its_kind_only() {
         let kind = |expected| Err(ValueError::Kind { expected });
-        let text = || Value::Text("7".to_owned());
+        let text = || Value::Text("7".into());
         check(FieldKind::Text, &text(), Ok(()));
         check(FieldKind::AddressPart, &text(), Ok(()));
         check(FieldKind::Integer, &text(), kind(ValueKind::Integer));
@@ -264,7 +264,7 @@ mod tests {
     #[test]
     fn nothing_is_spelled_by_no_value() {
         let nothing = Err(ValueError::Nothing);
-        check(FieldKind::Text, &Value::Text(String::new()), nothing);
+        check(FieldKind::Text, &Value::Text("".into()), nothing);
         let choices = FieldKind::Choices { options: options() };
         check(choices, &Value::Choices(BTreeSet::new()), nothing);
         let mut field = FieldDefinition {
@@ -280,16 +280,16 @@ mod tests {
     fn an_option_and_an_entity_have_to_be_those_of_the_field() {
         let choice = || FieldKind::Choice { options: options() };
         let unknown = Err(ValueError::UnknownOption);
-        check(choice(), &Value::Choice("Red".to_owned()), Ok(()));
-        check(choice(), &Value::Choice("red".to_owned()), unknown);
+        check(choice(), &Value::Choice("Red".into()), Ok(()));
+        check(choice(), &Value::Choice("red".into()), unknown);
         let choices = || FieldKind::Choices { options: options() };
         check(choices(), &set(&["Red", "Blue"]), Ok(()));
         check(choices(), &set(&["Red", "Green"]), unknown);
         let reference = |entity: &str| {
-            Value::Reference(Reference {
+            Value::Reference(Box::new(Reference {
                 entity: EntityName::new(entity).unwrap(),
-                target: ReferenceTarget::Key("EUR".to_owned()),
-            })
+                target: ReferenceTarget::Key("EUR".into()),
+            }))
         };
         let kind = || FieldKind::Reference {
             entity: EntityName::new("Currency").unwrap(),

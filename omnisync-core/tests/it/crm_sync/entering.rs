@@ -40,7 +40,7 @@ fn only_open(office: &Office, sf: &ForeignId) -> Conflict {
 
 fn text(value: &str) -> Choice {
     Choice::Value {
-        value: Some(Value::Text(value.to_owned())),
+        value: Some(Value::Text(value.into())),
     }
 }
 
@@ -114,7 +114,7 @@ fn a_value_that_the_field_cannot_have_is_refused_and_nothing_is_decided() {
     let office = manual();
     let (sf, _) = contested(&office);
     let conflict = only_open(&office, &sf);
-    for value in [Value::Integer(7), Value::Text(String::new())] {
+    for value in [Value::Integer(7), Value::Text("".into())] {
         let choice = Choice::Value { value: Some(value) };
         let error = refused(&office, &conflict, choice);
         assert!(matches!(error, ResolveError::Unfit { .. }), "{error}");
@@ -149,7 +149,7 @@ fn an_edit_that_did_not_know_what_was_entered_is_a_conflict_with_it() {
             let mut sides = conflict.sides.iter();
             sides.find(|side| side.system == *of)?.value.clone()
         };
-        let value = |text: &str| Some(Value::Text(text.to_owned()));
+        let value = |text: &str| Some(Value::Text(text.into()));
         assert_eq!(said(&SystemName::person()), value("Entered"));
         assert_eq!(said(&system("dv")), value("Later"));
         let link = office.link("Brand", "sf", &sf);
@@ -203,16 +203,16 @@ fn a_record_that_is_entered_may_be_named_as_people_know_it() {
     let link = office.link("Shop", "sf", &shop);
     let conflict = link.open_conflicts().next().unwrap().clone();
     let of = |name: &str, target| Choice::Value {
-        value: Some(Value::Reference(Reference {
+        value: Some(Value::Reference(Box::new(Reference {
             entity: entity(name),
             target,
-        })),
+        }))),
     };
     let reason = |choice| match refused(&office, &conflict, choice) {
         ResolveError::Unfit { reason, .. } => reason,
         other => panic!("{other}"),
     };
-    let key = |key: &str| ReferenceTarget::Key(key.to_owned());
+    let key = |key: &str| ReferenceTarget::Key(key.into());
     assert_eq!(reason(of("Brand", key("B-9"))), ValueError::Unresolved);
     assert_eq!(reason(of("Shop", key("S-1"))), ValueError::WrongEntity);
     let not_a_brand = ReferenceTarget::Link(link.link);

@@ -263,7 +263,7 @@ impl World {
     fn enter(&mut self, conflict: ConflictId) -> bool {
         let value = format!("Entered{}", self.edits);
         let choice = Choice::Value {
-            value: Some(Value::Text(value)),
+            value: Some(Value::Text(value.into())),
         };
         self.link.resolve(conflict, choice, "ann", self.now).is_ok()
     }
