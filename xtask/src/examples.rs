@@ -34,7 +34,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
 }
 
 fn run_example(package: &Package, root: &Path) -> Result<(), Error> {
-    Cargo::new(["build", "--release", "--package", &package.name]).run(root)?;
+    Cargo::new(["build", "--package", &package.name]).run(root)?;
     for arguments in package.ci_runs() {
         let folder = tempfile::Builder::new()
             .prefix(&format!("{}-", package.name))
@@ -47,15 +47,7 @@ fn run_example(package: &Package, root: &Path) -> Result<(), Error> {
 
 fn command(package: &str, arguments: &[String], folder: &Path) -> Cargo {
     let folder = folder.to_string_lossy();
-    let cargo = [
-        "run",
-        "--release",
-        "--offline",
-        "--quiet",
-        "--package",
-        package,
-        "--",
-    ];
+    let cargo = ["run", "--offline", "--quiet", "--package", package, "--"];
     let arguments = arguments
         .iter()
         .map(|argument| argument.replace(TEMP, &folder));
@@ -74,7 +66,7 @@ mod tests {
 
         assert_eq!(
             command.to_string(),
-            "cargo run --release --offline --quiet --package host -- run --work folder/a --out=folder"
+            "cargo run --offline --quiet --package host -- run --work folder/a --out=folder"
         );
     }
 }

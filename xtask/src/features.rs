@@ -1,5 +1,5 @@
-//! Lints every crate with none, each and all of its features, so that no feature leans on another
-//! by accident.
+//! Lints every crate with none and with each of its features, so that no feature leans on another by
+//! accident.
 
 use crate::command::Cargo;
 use crate::error::Error;
@@ -19,8 +19,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
 }
 
 /// The feature sets of one crate. Tests are linted with no features only: their dependencies can hide
-/// what the library itself is missing, they cost the most, and the step before has linted them with
-/// all.
+/// what the library itself is missing, and they cost the most. With all features everything has been
+/// linted by the step before, and a feature that stands for nothing is none.
 fn commands(package: &Package) -> Vec<Cargo> {
     let product = if package.has_library() {
         "--lib"
@@ -34,14 +34,15 @@ fn commands(package: &Package) -> Vec<Cargo> {
     };
 
     let mut commands = vec![clippy(&["--no-default-features"], product)];
-    for feature in package.features.keys() {
+    let stands_for_something =
+        |(name, parts): &(&String, &Vec<String>)| name.as_str() != "default" || !parts.is_empty();
+    for (feature, _) in package.features.iter().filter(stands_for_something) {
         commands.push(clippy(
             &["--no-default-features", "--features", feature],
             product,
         ));
     }
     commands.push(clippy(&["--no-default-features"], "--all-targets"));
-    commands.push(clippy(&["--all-features"], product));
     commands
 }
 
@@ -67,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn a_library_is_linted_with_none_each_and_all_features() {
+    fn a_library_is_linted_with_none_and_with_each_feature() {
         check(
             "lib",
             &[
@@ -75,9 +76,20 @@ mod tests {
                 "--no-default-features --features a --lib",
                 "--no-default-features --features default --lib",
                 "--no-default-features --all-targets",
-                "--all-features --lib",
             ],
         );
+    }
+
+    #[test]
+    fn a_default_of_nothing_is_none() {
+        let package = package(json!({
+            "name": "p",
+            "features": { "default": [] },
+            "targets": [{ "kind": ["lib"] }],
+        }));
+        let sets = commands(&package);
+        assert!(sets.iter().all(|set| !set.to_string().contains("default ")));
+        assert_eq!(sets.len(), 2);
     }
 
     #[test]
@@ -89,7 +101,6 @@ mod tests {
                 "--no-default-features --features a --bins",
                 "--no-default-features --features default --bins",
                 "--no-default-features --all-targets",
-                "--all-features --bins",
             ],
         );
     }

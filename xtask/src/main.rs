@@ -45,7 +45,7 @@ enum Task {
     },
     /// Run the adapters against software that others wrote
     Conformance,
-    /// Lint every crate with none, each and all of its features
+    /// Lint every crate with none and with each of its features
     Features,
     /// Measure what each feature of a package adds to a build, cold; as a table for its README
     Footprint {
