@@ -9,14 +9,19 @@
 //! checks its own result and says so by its exit code.
 
 use std::path::Path;
+use std::process::Command;
 
-use crate::command::Cargo;
+use crate::command::{Cargo, Stopwatch};
 use crate::error::Error;
 use crate::workspace::{Package, Workspace};
 
 const TEMP: &str = "{temp}";
 
+/// Built together, as the tests are: alone, each would build what it shares with the others once more.
+const BUILD: [&str; 4] = ["build", "--workspace", "--all-features", "--bins"];
+
 pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
+    Cargo::new(BUILD).run(&workspace.root)?;
     for package in &workspace.packages {
         if !workspace
             .relative(&package.manifest_path)
@@ -28,30 +33,46 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
             println!("{} declares no run for CI", package.name);
             continue;
         }
-        run_example(package, &workspace.root)?;
+        run_example(package, workspace)?;
     }
     Ok(())
 }
 
-fn run_example(package: &Package, root: &Path) -> Result<(), Error> {
-    Cargo::new(["build", "--package", &package.name]).run(root)?;
+fn run_example(package: &Package, workspace: &Workspace) -> Result<(), Error> {
+    let program = workspace.target_directory.join("debug").join(&package.name);
     for arguments in package.ci_runs() {
         let folder = tempfile::Builder::new()
             .prefix(&format!("{}-", package.name))
             .tempdir()
             .map_err(|source| Error::TemporaryFolder { source })?;
-        command(&package.name, arguments, folder.path()).run(root)?;
+        let arguments = filled(arguments, folder.path());
+        let line = format!("{} {}", package.name, arguments.join(" "));
+        println!("$ {line}");
+        let watch = Stopwatch::start();
+        let mut command = Command::new(&program);
+        command.args(&arguments).current_dir(&workspace.root);
+        let status = command.status().map_err(|source| Error::Start {
+            command: line.clone(),
+            source,
+        })?;
+        if !status.success() {
+            return Err(Error::Failed {
+                command: line,
+                status,
+            });
+        }
+        println!("  done in {}", watch.seconds());
     }
     Ok(())
 }
 
-fn command(package: &str, arguments: &[String], folder: &Path) -> Cargo {
+/// The arguments of a run whose folder is this one.
+fn filled(arguments: &[String], folder: &Path) -> Vec<String> {
     let folder = folder.to_string_lossy();
-    let cargo = ["run", "--offline", "--quiet", "--package", package, "--"];
-    let arguments = arguments
-        .iter()
-        .map(|argument| argument.replace(TEMP, &folder));
-    Cargo::new(cargo.into_iter().map(str::to_owned).chain(arguments))
+    let filled = arguments.iter();
+    filled
+        .map(|argument| argument.replace(TEMP, &folder))
+        .collect()
 }
 
 #[cfg(test)]
@@ -61,12 +82,7 @@ mod tests {
     #[test]
     fn a_run_gets_its_folder_wherever_it_asks_for_it() {
         let arguments = ["run", "--work", "{temp}/a", "--out={temp}"].map(str::to_owned);
-
-        let command = command("host", &arguments, Path::new("folder"));
-
-        assert_eq!(
-            command.to_string(),
-            "cargo run --offline --quiet --package host -- run --work folder/a --out=folder"
-        );
+        let filled = filled(&arguments, Path::new("folder"));
+        assert_eq!(filled, ["run", "--work", "folder/a", "--out=folder"]);
     }
 }
