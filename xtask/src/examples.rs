@@ -8,6 +8,7 @@
 //! Each list is one run. `{temp}` stands for a fresh folder that is removed afterwards. An example
 //! checks its own result and says so by its exit code.
 
+use std::env::consts::EXE_SUFFIX;
 use std::path::Path;
 use std::process::Command;
 
@@ -39,7 +40,8 @@ pub(crate) fn run(workspace: &Workspace) -> Result<(), Error> {
 }
 
 fn run_example(package: &Package, workspace: &Workspace) -> Result<(), Error> {
-    let program = workspace.target_directory.join("debug").join(&package.name);
+    let name = format!("{}{}", package.name, EXE_SUFFIX);
+    let program = workspace.target_directory.join("debug").join(name);
     for arguments in package.ci_runs() {
         let folder = tempfile::Builder::new()
             .prefix(&format!("{}-", package.name))

@@ -7,7 +7,6 @@ use super::observe::Observed;
 use crate::crm::fields::Fields;
 use crate::crm::name::{FieldName, VersionToken};
 use crate::crm::patch::Patch;
-use crate::crm::value::Value;
 
 /// How often in a row a version that was before, or an earlier time of change, is taken for an answer
 /// from the past. After that it is what the system has: an answer from the past that nobody had seen
@@ -46,7 +45,6 @@ impl MemberRecord {
             && !self.unseen;
         let mut is_known = rests;
         if rests {
-            std::hint::black_box(touch(&self.fields));
             for_news(fields, &self.fields, |_, _| {
                 is_known = false;
                 false
@@ -101,21 +99,6 @@ impl MemberRecord {
             Placed::New
         }
     }
-}
-
-/// Asks memory for all texts that are about to be compared, so that they come side by side and not
-/// one after the other: a ledger is seldom at hand when its record is seen again.
-fn touch(held: &Fields<Held>) -> u8 {
-    let mut sum = 0;
-    for (_, held) in held.iter() {
-        let near = match held.shadow.value() {
-            Some(Value::Text(text)) => text.as_bytes().first().copied(),
-            Some(Value::Reference(reference)) => Some(u8::from(reference.is_resolved())),
-            _ => None,
-        };
-        sum ^= near.unwrap_or_default();
-    }
-    sum
 }
 
 /// The fields that are not as they were last seen.

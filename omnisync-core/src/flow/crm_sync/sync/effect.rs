@@ -187,14 +187,14 @@ impl CrmSync {
         system: &SystemName,
     ) -> Result<Driven, PortError> {
         let found = self.find(link, system).await?;
-        let [only] = found.as_slice() else {
+        let takes_part = match found.as_slice() {
+            [only] => self.is_free(&link.content, system, only).await?,
+            _ => false,
+        };
+        let (Some(only), true) = (found.first(), takes_part) else {
             link.content.not_there(system);
             return Ok(Driven::Done);
         };
-        if !self.is_free(&link.content, system, only).await? {
-            link.content.not_there(system);
-            return Ok(Driven::Done);
-        }
         link.content.met(system, only.clone());
         let now = self.worker.now();
         if !self.save(link, LinkState::Working, Some(now)).await? {
