@@ -129,14 +129,25 @@ impl LinkRecord {
         member.life_synced = self.life.version;
     }
 
-    /// Who changed something that the system which removed the record had not received.
+    /// Who changed something that the system which removed the record had not received: also what
+    /// points at a record that nobody knows yet.
     pub(super) fn editor(&self, member: &MemberRecord, look: &Look<'_>) -> Option<SystemName> {
         let unseen = self.fields.iter().find(|(field, base)| {
             base.origin != *look.system
                 && look.lenses.takes(look.system, field)
                 && member.synced(field.as_str()) < base.version
         });
-        unseen.map(|(_, base)| base.origin.clone())
+        let parked = || {
+            let mut others = self.members.iter().filter(|(one, _)| *one != look.system);
+            others.find(|(_, other)| {
+                let mut awaited = other.awaited();
+                awaited.any(|(field, _)| look.lenses.takes(look.system, field))
+            })
+        };
+        let unseen = unseen.map(|(_, base)| &base.origin);
+        unseen
+            .or_else(|| parked().map(|(system, _)| system))
+            .cloned()
     }
 
     /// One side removed, the other changed: nothing is removed or brought back until a person has

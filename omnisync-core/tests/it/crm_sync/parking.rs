@@ -1,4 +1,6 @@
-use omnisync_core::crm::ledger::{Awaited, FieldPolicy, LinkRecord, Overdue, SyncPolicy};
+use omnisync_core::crm::ledger::{
+    Awaited, ConflictSubject, FieldPolicy, LinkRecord, Overdue, SyncPolicy,
+};
 use omnisync_core::crm::{ForeignId, ReferenceTarget};
 use omnisync_core::flow::CrmNotice;
 
@@ -144,6 +146,19 @@ fn a_record_that_waits_is_released_while_a_person_has_something_else_to_decide()
 
     let other = office.by("dv", "cr_code", "B-1");
     assert_eq!(brand_in_dv(&office).as_deref(), Some(other.as_str()));
+}
+
+#[test]
+fn a_record_that_waits_is_not_removed_by_who_never_got_what_it_points_at() {
+    let office = Office::new();
+    let (_, shop) = waiting(&office);
+    let other = office.by("dv", "cr_code", "S-1");
+    office.crm("dv").delete_by(&other, "bob").unwrap();
+    office.settle();
+    let link = office.link("Shop", "sf", &shop);
+    let subjects: Vec<_> = link.open_conflicts().map(|one| &one.subject).collect();
+    assert_eq!(subjects, [&ConflictSubject::DeleteVersusEdit]);
+    assert!(office.is_in_use("sf", &shop));
 }
 
 #[test]

@@ -93,6 +93,24 @@ pub enum Act {
         /// Where.
         system: usize,
     },
+    /// The record points at the next one, or at none.
+    Refer {
+        /// Which one points.
+        record: usize,
+        /// Where.
+        system: usize,
+        /// At the next one.
+        points: bool,
+    },
+    /// Somebody works on the record: writes of others are refused.
+    Lock {
+        /// Which one.
+        record: usize,
+        /// Where.
+        system: usize,
+        /// So many of them.
+        writes: u32,
+    },
     /// One system edits what another removes.
     EditAgainstDelete {
         /// Which record.
@@ -213,6 +231,35 @@ impl Act {
             record,
             system,
             taken,
+        }
+    }
+}
+
+impl Act {
+    /// Any act, now and then one that lets records point at each other, or locks one.
+    pub(super) fn draw_reference(
+        sim: &Sim,
+        systems: usize,
+        records: usize,
+        removals: bool,
+    ) -> Self {
+        let kind = sim.choose(6);
+        if kind < 3 {
+            return Self::draw(sim, systems, records, removals);
+        }
+        let record = index(sim.choose(u32::try_from(records).unwrap_or(1)));
+        let system = index(sim.choose(u32::try_from(systems).unwrap_or(1)));
+        match kind {
+            5 => Self::Lock {
+                record,
+                system,
+                writes: 1 + sim.choose(3),
+            },
+            _ => Self::Refer {
+                record,
+                system,
+                points: sim.choose(4) < 3,
+            },
         }
     }
 }

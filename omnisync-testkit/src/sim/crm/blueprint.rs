@@ -13,7 +13,7 @@ use omnisync_core::port::{Clock, CrmCapability, Precondition};
 
 use super::systems::{
     CITY, CODE, CREDIT, Manners, NATIVE_CITY, NATIVE_CODE, NATIVE_CREDIT, NATIVE_NOTE,
-    NATIVE_STATUS, System, entity_name, field,
+    NATIVE_PARENT, NATIVE_STATUS, PARENT, System, entity_name, field,
 };
 use crate::fake::FakeCrm;
 use crate::fake::crm::{
@@ -22,6 +22,10 @@ use crate::fake::crm::{
 
 /// What differs between the systems of scenarios.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "scenarios switch each on for itself"
+)]
 pub(super) struct Setup {
     pub(super) systems: usize,
     pub(super) manners: Manners,
@@ -35,6 +39,8 @@ pub(super) struct Setup {
     pub(super) automates: bool,
     /// Records say when a person has something to decide.
     pub(super) marks: bool,
+    /// Records point at each other.
+    pub(super) refers: bool,
     /// The unit of the clock by which weak conditions tell changes apart.
     pub(super) unit: Duration,
 }
@@ -83,6 +89,7 @@ impl Setup {
             skew: TimeDelta::zero(),
             automates: false,
             marks: false,
+            refers: false,
             unit: Duration::from_secs(1),
         }
     }
@@ -109,7 +116,7 @@ impl Manners {
 
 impl Blueprint {
     pub(super) fn new(setup: &Setup) -> Self {
-        let entity = entity();
+        let entity = entity(setup.refers);
         Self {
             systems: (0..setup.systems)
                 .map(|at| plan(at, setup, &entity))
@@ -161,8 +168,12 @@ impl Clock for Ahead {
     }
 }
 
-fn entity() -> EntityDefinition {
+fn entity(refers: bool) -> EntityDefinition {
     let define = |kind, required| FieldDefinition { kind, required };
+    let parent = FieldKind::Reference {
+        entity: entity_name(),
+    };
+    let parent = refers.then(|| (field(PARENT), define(parent, false)));
     EntityDefinition {
         name: entity_name(),
         fields: [
@@ -174,6 +185,7 @@ fn entity() -> EntityDefinition {
             ),
         ]
         .into_iter()
+        .chain(parent)
         .collect(),
         natural_key: vec![field(CODE)],
     }
@@ -192,7 +204,7 @@ fn plan(at: usize, setup: &Setup, entity: &EntityDefinition) -> SystemPlan {
     if !setup.tells_versions {
         options = options.without_versions_in_receipts();
     }
-    let map = map(&object, is_known && way == Way::Capitals);
+    let map = map(&object, is_known && way == Way::Capitals, setup.refers);
     SystemPlan {
         compiled: compiled(&map, entity, &name),
         name,
@@ -232,6 +244,9 @@ fn shape(at: usize, object: &str, way: Way, setup: &Setup) -> CrmObject {
     if setup.marks {
         shape = shape.with_field(field(NATIVE_STATUS), CrmField::text());
     }
+    if setup.refers {
+        shape = shape.with_field(field(NATIVE_PARENT), CrmField::text());
+    }
     match (setup.automates, at) {
         // In one transaction with whatever changes the city, our writes too.
         (true, 0) => shape.with_trigger(Trigger {
@@ -256,7 +271,7 @@ fn shape(at: usize, object: &str, way: Way, setup: &Setup) -> CrmObject {
     }
 }
 
-fn map(object: &str, foresees: bool) -> FieldMap {
+fn map(object: &str, foresees: bool, refers: bool) -> FieldMap {
     let mut city = Rule::new(CITY, NATIVE_CITY);
     let mut credit = Rule::new(CREDIT, NATIVE_CREDIT);
     if foresees {
@@ -265,11 +280,16 @@ fn map(object: &str, foresees: bool) -> FieldMap {
         let lens = DecimalLens::scaled(1, Rounding::HalfUp);
         credit = credit.with_lens(Lens::Decimal(lens));
     }
-    FieldMap::builder(super::systems::ENTITY, object)
+    let map = FieldMap::builder(super::systems::ENTITY, object)
         .rename(CODE, NATIVE_CODE)
         .rule(city)
-        .rule(credit)
-        .build()
+        .rule(credit);
+    let map = if refers {
+        map.rename(PARENT, NATIVE_PARENT)
+    } else {
+        map
+    };
+    map.build()
 }
 
 #[expect(clippy::expect_used, reason = "the names of the systems are names")]

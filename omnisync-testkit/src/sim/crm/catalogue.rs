@@ -10,7 +10,7 @@ use super::systems::Manners;
 use crate::fake::crm::Removing;
 
 /// Everything worth seeing at least once.
-pub const MARKS: [&str; 28] = [
+pub const MARKS: [&str; 31] = [
     "applied",
     "conflict resolved",
     "created",
@@ -31,7 +31,10 @@ pub const MARKS: [&str; 28] = [
     "normalised",
     "overflow",
     "overruled",
+    "parked",
+    "record locked",
     "records merged",
+    "referred",
     "removed",
     "restored",
     "stale read",
@@ -173,11 +176,13 @@ fn of_rules() -> Vec<CrmScenario> {
     ]
 }
 
-/// People who merge records.
+/// People who merge records, and let them point at each other.
 fn of_identity() -> Vec<CrmScenario> {
     let flows = CrmScenario::of_flows;
     vec![
         flows("crm-2-merges", 2).with_merges(5),
         flows("crm-3-merges", 3).with_merges(5),
+        flows("crm-2-references", 2).with_references(6, true),
+        flows("crm-3-references", 3).with_references(6, true),
     ]
 }

@@ -6,7 +6,9 @@ use omnisync_core::crm::{FieldName, Fields, ForeignId, Native};
 
 use super::super::world::Sim;
 use super::act::{Act, Field, Wording};
-use super::systems::{NATIVE_CITY, NATIVE_CODE, NATIVE_CREDIT, NATIVE_NOTE, System, field};
+use super::systems::{
+    NATIVE_CITY, NATIVE_CODE, NATIVE_CREDIT, NATIVE_NOTE, NATIVE_PARENT, System, field,
+};
 use crate::fake::crm::Standing;
 
 /// Effects between two acts that are drawn.
@@ -29,6 +31,11 @@ pub(super) enum Drawing {
         acts_max: u32,
         merges: bool,
     },
+    /// The same, after a record was created that points at another.
+    References {
+        acts_max: u32,
+        removals: bool,
+    },
     /// The same, each only once everything is quiet.
     InTurn {
         acts_max: u32,
@@ -45,6 +52,8 @@ pub(super) struct People {
     removals: bool,
     /// What becomes of records beside edits, and whether that is merges.
     merges: Option<bool>,
+    /// Records are pointed at each other, and locked.
+    refers: bool,
     /// They wait until everything is quiet.
     in_turn: bool,
     /// Effects until the next act.
@@ -67,6 +76,7 @@ impl People {
             drawn_left: 0,
             removals: false,
             merges: None,
+            refers: false,
             in_turn: matches!(drawing, Drawing::InTurn { .. }),
             gap: 0,
             written: 0,
@@ -84,6 +94,21 @@ impl People {
                         in_systems: vec![system],
                     });
                 }
+            }
+            Drawing::References { acts_max, removals } => {
+                people.removals = *removals;
+                people.drawn_left = 1 + sim.choose(*acts_max);
+                people.refers = true;
+                for _ in 0..2 {
+                    people.fixed.push_back(Act::Create {
+                        in_systems: vec![0],
+                    });
+                }
+                people.fixed.push_back(Act::Refer {
+                    record: 1,
+                    system: 0,
+                    points: true,
+                });
             }
             Drawing::Any { acts_max, removals } | Drawing::InTurn { acts_max, removals } => {
                 people.drawn_left = 1 + sim.choose(*acts_max);
@@ -145,6 +170,7 @@ impl People {
             let (sim, count) = (&self.sim, systems.len());
             let act = match self.merges {
                 Some(merges) => Act::draw_identity(sim, count, records, merges),
+                None if self.refers => Act::draw_reference(sim, count, records, self.removals),
                 None if self.in_turn => Act::draw_in_turn(sim, count, records, self.removals),
                 None => Act::draw(sim, count, records, self.removals),
             };
@@ -205,6 +231,16 @@ impl People {
                 taken,
             } => self.rename(*record, *system, *taken, systems),
             Act::Merge { record, system } => self.merge(*record, *system, systems),
+            Act::Refer {
+                record,
+                system,
+                points,
+            } => self.refer(*record, *system, *points, systems),
+            Act::Lock {
+                record,
+                system,
+                writes,
+            } => self.lock(*record, *system, *writes, systems),
             Act::EditAgainstDelete {
                 record,
                 edits,
@@ -263,6 +299,26 @@ impl People {
             if merged.is_ok() {
                 self.sim.mark("records merged");
             }
+        }
+    }
+
+    fn refer(&self, record: usize, system: usize, points: bool, systems: &[System]) {
+        let parent = match self.found(record + 1, system, systems) {
+            Some((_, id)) if points => Native::Text(id.to_string()),
+            // Nobody points at what is not there.
+            None if points => return,
+            _ => Native::Null,
+        };
+        self.sim
+            .mark(if points { "referred" } else { "unreferred" });
+        self.set(record, system, NATIVE_PARENT, parent, systems);
+    }
+
+    fn lock(&self, record: usize, system: usize, writes: u32, systems: &[System]) {
+        if let Some((system, id)) = self.found(record, system, systems)
+            && system.crm.lock(&id, writes)
+        {
+            self.sim.mark("record locked");
         }
     }
 

@@ -161,7 +161,8 @@ impl CrmPlay {
             let all = self.store.documents(collection).into_iter();
             all.filter(|document| document.due_at.is_some())
         };
-        let mut links = due(CRM_LINKS).filter(|link| !self.waits_for_a_key(link));
+        let mut links = due(CRM_LINKS)
+            .filter(|link| !self.waits_for_a_key(link) && !self.waits_for_a_record(link));
         let due = due(CRM_RECORDS).next().or_else(|| links.next())?;
         Some(format!("{} is {}", due.key, due.state))
     }
@@ -179,6 +180,23 @@ impl CrmPlay {
         }
         let asked = self.asked_about();
         hindered.all(|one| one.is_taken(&parsed) || one.is_key_taken(&parsed, &asked))
+    }
+
+    /// Nothing can be done before somebody brings back a record that was removed before it was known
+    /// everywhere, and that others point at: it is looked for now and then, and people are told.
+    fn waits_for_a_record(&self, link: &Document) -> bool {
+        let Ok(parsed) = link.parse::<LinkRecord>() else {
+            return false;
+        };
+        let links = self.links();
+        let members = || parsed.members.values();
+        let is_at_work = link.state == LinkState::Working.as_str();
+        if is_at_work || members().any(|one| one.look || one.obstacle.is_some()) {
+            return false;
+        }
+        let waits = |system: &System| system.waits_for_records(&parsed, &links, &self.systems);
+        members().any(|one| one.awaited().next().is_some() || !one.refused.is_empty())
+            && self.systems.iter().all(waits)
     }
 
     /// Records whose key a person has yet to decide about.

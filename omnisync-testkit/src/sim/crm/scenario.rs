@@ -198,6 +198,15 @@ impl CrmScenario {
         self
     }
 
+    /// The same; people make up to so many changes after a record was created that points at another,
+    /// let records point at each other, and lock them.
+    #[must_use]
+    pub fn with_references(mut self, acts_max: u32, removals: bool) -> Self {
+        self.drawing = Drawing::References { acts_max, removals };
+        self.setup.refers = true;
+        self.drawn_up()
+    }
+
     /// The same without faults; people wait until everything is quiet before they make the next of
     /// up to so many changes. Writes are counted beside the fewest that could do.
     #[must_use]

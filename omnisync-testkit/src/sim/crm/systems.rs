@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use omnisync_core::crm::ledger::{ConflictSubject, LinkRecord};
-use omnisync_core::crm::{EntityName, FieldName, Fields, ForeignId, Native, Patch, Value};
+use omnisync_core::crm::{
+    EntityName, FieldName, Fields, ForeignId, Native, Patch, Reference, ReferenceTarget, Text,
+    Value,
+};
 
 use super::blueprint::SystemPlan;
 use crate::fake::FakeCrm;
@@ -15,10 +18,13 @@ pub(super) const ENTITY: &str = "Thing";
 pub(super) const CODE: &str = "code";
 pub(super) const CITY: &str = "city";
 pub(super) const CREDIT: &str = "credit";
+/// Another record of the same kind.
+pub(super) const PARENT: &str = "parent";
 /// The same, as the systems call it.
 pub(super) const NATIVE_CODE: &str = "Code";
 pub(super) const NATIVE_CITY: &str = "City";
 pub(super) const NATIVE_CREDIT: &str = "Credit";
+pub(super) const NATIVE_PARENT: &str = "Parent";
 /// A field that no map speaks of.
 pub(super) const NATIVE_NOTE: &str = "Note";
 /// A field that says when a person has something to decide.
@@ -65,17 +71,42 @@ impl System {
             .collect()
     }
 
-    /// What a native field says, in the form that belongs to no system. `Absent` where the map
-    /// cannot read it.
+    /// What a native field says, in the form that belongs to no system; what points at a record names
+    /// its key. `Absent` where the map cannot read it.
     pub(super) fn read(&self, native: &FieldName, value: &Native) -> Patch<Value> {
         let one = [(native.clone(), value.clone())].into_iter().collect();
         let read = self.plan.compiled.get(&one).into_iter().next();
         let read = read.and_then(|(_, value)| value.ok());
-        read.map_or(Patch::Absent, Patch::from)
+        read.map_or(Patch::Absent, |value| {
+            Patch::from(value.map(|one| self.by_key(one)))
+        })
+    }
+
+    /// The key of a record.
+    pub(super) fn code(&self, id: &ForeignId) -> Option<Text> {
+        let row = self.crm.snapshot(id)?;
+        Some(row.state.fields.get(NATIVE_CODE)?.as_text()?.into())
+    }
+
+    /// The id of a record is nobody else's: its key is.
+    pub(super) fn by_key(&self, value: Value) -> Value {
+        let Value::Reference(reference) = &value else {
+            return value;
+        };
+        let ReferenceTarget::Foreign { id, .. } = &reference.target else {
+            return value;
+        };
+        let keyed = self
+            .code(id)
+            .map(|code| pointing_at(&reference.entity, code));
+        keyed.unwrap_or(value)
     }
 
     /// What the system shows of a value that was written to it.
     pub(super) fn shows(&self, field: &FieldName, value: Option<&Value>) -> Patch<Value> {
+        if points(value) {
+            return Patch::from(value.cloned());
+        }
         self.sampled(field, value).unwrap_or_default()
     }
 
@@ -95,6 +126,9 @@ impl System {
 
     /// The same as the map foresees it.
     pub(super) fn foreseen(&self, field: &FieldName, value: Option<&Value>) -> Patch<Value> {
+        if points(value) {
+            return Patch::from(value.cloned());
+        }
         let normal = self.plan.compiled.normal(field.as_str(), &value.cloned());
         normal.map_or(Patch::Absent, Patch::from)
     }
@@ -159,10 +193,91 @@ impl System {
         })
     }
 
+    /// Whatever the link waits for here is a record that is out of use.
+    pub(super) fn waits_for_records(
+        &self,
+        link: &LinkRecord,
+        links: &[LinkRecord],
+        systems: &[Self],
+    ) -> bool {
+        let Some(member) = link.members.get(&self.plan.name) else {
+            return true;
+        };
+        let awaited = member.awaited().map(|(field, _)| field);
+        awaited
+            .chain(member.refused.names())
+            .all(|field| self.waits_for_a_record(link, field, links, systems))
+    }
+
+    /// A field of the link points at a record that is out of use, or that a person has to decide about:
+    /// here, if this system speaks of it and nobody knows it; or everywhere, if it has to get here.
+    pub(super) fn waits_for_a_record(
+        &self,
+        link: &LinkRecord,
+        field: &FieldName,
+        links: &[LinkRecord],
+        systems: &[Self],
+    ) -> bool {
+        let Some(member) = link.members.get(&self.plan.name) else {
+            return false;
+        };
+        if let Some(awaited) = member.awaiting.get(field.as_str()) {
+            return match &awaited.reference.target {
+                ReferenceTarget::Foreign { id, .. } => !self.is_in_use(id),
+                _ => false,
+            };
+        }
+        let Some(base) = link.fields.get(field.as_str()) else {
+            return false;
+        };
+        let Some(Value::Reference(reference)) = &base.value else {
+            return false;
+        };
+        let mut targets = links.iter();
+        match targets.find(|one| reference.target == ReferenceTarget::Link(one.link)) {
+            Some(target) => {
+                let here = target.members.get(&self.plan.name);
+                let is_contested = target.open_conflicts().next().is_some();
+                (is_contested || !target.life.alive)
+                    && here.is_none_or(|member| member.id.is_none())
+            }
+            // It was removed before its link was stored.
+            None => systems
+                .iter()
+                .filter(|system| system.plan.name == base.origin)
+                .all(|system| !system.points_at_one_in_use(link)),
+        }
+    }
+
+    /// The record of the link points at one in use.
+    fn points_at_one_in_use(&self, link: &LinkRecord) -> bool {
+        let member = link.members.get(&self.plan.name);
+        let id = member.and_then(|member| member.id.as_ref());
+        let row = id.and_then(|id| self.crm.snapshot(id));
+        let parent = row.and_then(|row| {
+            let parent = row.state.fields.get(NATIVE_PARENT)?;
+            ForeignId::new(parent.as_text()?).ok()
+        });
+        parent.is_some_and(|parent| self.is_in_use(&parent))
+    }
+
     pub(super) fn is_in_use(&self, id: &ForeignId) -> bool {
         let row = self.crm.snapshot(id);
         row.is_some_and(|row| row.state.standing == Standing::Active)
     }
+}
+
+/// No system makes anything of what points at a record.
+const fn points(value: Option<&Value>) -> bool {
+    matches!(value, Some(Value::Reference(_)))
+}
+
+/// What points at the record with this key.
+pub(super) fn pointing_at(entity: &EntityName, code: Text) -> Value {
+    Value::from(Reference {
+        entity: entity.clone(),
+        target: ReferenceTarget::Key(code),
+    })
 }
 
 #[expect(clippy::expect_used, reason = "the names of the scenario are names")]

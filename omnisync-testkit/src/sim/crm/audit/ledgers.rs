@@ -3,11 +3,13 @@
 use omnisync_core::crm::ledger::{
     Base, ConflictSubject, IntentKind, LinkRecord, Presence, Verdict,
 };
-use omnisync_core::crm::{FieldName, ForeignId, LinkId, Patch, SystemName};
+use omnisync_core::crm::{
+    FieldName, ForeignId, LinkId, Patch, ReferenceTarget, SystemName, Text, Value,
+};
 use omnisync_core::port::Content;
 use serde::Deserialize;
 
-use super::super::systems::{CODE, System, field};
+use super::super::systems::{CODE, System, field, pointing_at};
 use super::{Auditor, Books, Known};
 
 /// A stream's document, as far as an auditor has to know it.
@@ -22,6 +24,16 @@ struct StreamView {
     behind: bool,
     #[serde(default)]
     pass: Option<serde_json::Value>,
+}
+
+/// A record's document, as far as an auditor has to know it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RecordView {
+    system: SystemName,
+    id: ForeignId,
+    #[serde(default)]
+    link: Option<LinkId>,
 }
 
 impl StreamView {
@@ -71,6 +83,7 @@ impl Auditor {
             record: record.clone(),
             agreed: std::collections::BTreeSet::new(),
             contested: std::collections::BTreeSet::new(),
+            parked: std::collections::BTreeSet::new(),
             life_contested: false,
         });
         for (field, base) in record.fields.iter() {
@@ -102,10 +115,16 @@ impl Auditor {
         for decision in record.decisions.iter().rev().take(new) {
             for field in &decision.fields {
                 self.sim.mark(verdict_mark(&field.verdict));
-                if matches!(field.verdict, Verdict::Overruled { .. }) {
+                let value = || (field.field.clone(), field.observed.clone());
+                match field.verdict {
                     // Whoever was overruled reads it in the decision.
-                    let value = (field.field.clone(), field.observed.clone());
-                    known.contested.insert(value);
+                    Verdict::Overruled { .. } => {
+                        known.contested.insert(value());
+                    }
+                    Verdict::Parked => {
+                        known.parked.insert(value());
+                    }
+                    _ => {}
                 }
             }
             if let Some(life) = &decision.life {
@@ -173,7 +192,10 @@ impl Auditor {
             };
             // Where the map does not know what a system makes of values, what was written without
             // an answer cannot be told from a person's work.
-            if !system.plan.is_known || person_set(system, field, base) {
+            let value = books.by_key(base.value.as_ref());
+            let is_first_nothing = base.value.is_none() && base.version == 1;
+            let is_set = is_first_nothing || person_set(system, field, value.as_ref());
+            if !system.plan.is_known || is_set {
                 continue;
             }
             // A record that was another link's has from there what it brings.
@@ -185,6 +207,18 @@ impl Auditor {
                 base.origin
             );
             self.violate("I-S4", detail);
+        }
+    }
+
+    /// A record says which link it belongs to, which may not be stored yet.
+    pub(super) fn record_stored(&self, books: &mut Books, content: &Content) {
+        let Ok(view) = serde_json::from_str::<RecordView>(content.body.get()) else {
+            return;
+        };
+        let system = self.system(&view.system);
+        let code = system.and_then(|system| system.code(&view.id));
+        if let (Some(link), Some(code)) = (view.link, code) {
+            books.founded.entry(link).or_insert(code);
         }
     }
 
@@ -224,6 +258,23 @@ impl Books {
         })
     }
 
+    /// The value; what points at a link names its key, which all systems share.
+    pub(super) fn by_key(&self, value: Option<&Value>) -> Option<Value> {
+        if let Some(Value::Reference(reference)) = value
+            && let ReferenceTarget::Link(link) = reference.target
+        {
+            let known = self.links.get(&link);
+            let key = known.and_then(|known| known.record.natural_key.as_deref());
+            let key = key
+                .map(Text::from)
+                .or_else(|| self.founded.get(&link).cloned());
+            if let Some(key) = key {
+                return Some(pointing_at(&reference.entity, key));
+            }
+        }
+        value.cloned()
+    }
+
     /// A record of the system left another link, and this one never wrote the value there.
     fn was_of_another(&self, link: LinkId, field: &FieldName, base: &Base) -> bool {
         let system = &base.origin;
@@ -250,12 +301,8 @@ impl Books {
     }
 }
 
-/// A person or the system itself set the field to this value there, or created a record without
-/// it.
-fn person_set(system: &System, field: &FieldName, base: &Base) -> bool {
-    if base.value.is_none() && base.version == 1 {
-        return true;
-    }
+/// A person or the system itself set the field to this value there.
+fn person_set(system: &System, field: &FieldName, value: Option<&Value>) -> bool {
     let log = system.crm.changes_log(0);
     let by_others = log.iter().flat_map(|one| {
         let whole = !one.cause.is_ours();
@@ -264,7 +311,7 @@ fn person_set(system: &System, field: &FieldName, base: &Base) -> bool {
     });
     by_others.into_iter().any(|change| {
         system.field_of(&change.field).as_ref() == Some(field)
-            && system.read(&change.field, &change.to) == Patch::from(base.value.clone())
+            && system.read(&change.field, &change.to) == Patch::from(value.cloned())
     })
 }
 
@@ -278,6 +325,7 @@ const fn verdict_mark(verdict: &Verdict) -> &'static str {
         Verdict::Overruled { .. } => "overruled",
         Verdict::Merged => "merged",
         Verdict::Held { .. } => "held",
+        Verdict::Parked => "parked",
         _ => "not understood",
     }
 }

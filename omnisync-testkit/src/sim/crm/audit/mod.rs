@@ -9,9 +9,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use omnisync_core::crm::ledger::{Intent, LinkRecord};
-use omnisync_core::crm::{FieldName, ForeignId, LinkId, SystemName, Value, VersionToken};
+use omnisync_core::crm::{FieldName, ForeignId, LinkId, SystemName, Text, Value, VersionToken};
 use omnisync_core::error::ErrorKind;
-use omnisync_core::flow::{CRM_LINKS, CRM_STREAMS};
+use omnisync_core::flow::{CRM_LINKS, CRM_RECORDS, CRM_STREAMS};
 use omnisync_core::port::{Action, CrmRecord, Sight, Write};
 
 use super::super::violation::Violation;
@@ -64,6 +64,8 @@ pub(super) struct Auditor {
 struct Books {
     people: People,
     links: BTreeMap<LinkId, Known>,
+    /// Keys of the records that links were announced for, before the links were stored.
+    founded: BTreeMap<LinkId, Text>,
     /// Every write that was ever announced.
     announced: Vec<(LinkId, SystemName, Intent)>,
     /// The newest change of each record that a read showed, as its number in the system's log.
@@ -74,8 +76,10 @@ struct Books {
     met: BTreeMap<ForeignId, u64>,
     /// Changes of each system that were looked at.
     read: Vec<usize>,
-    /// Writes that changed a record.
+    /// Writes that changed what a record holds, or its being there.
     writes: u64,
+    /// Writes that changed nothing but its mark.
+    marks: u64,
     /// Conflicts that somebody decided.
     resolved: u64,
     /// Systems whose changes were lost, until everything is compared.
@@ -98,6 +102,8 @@ struct Known {
     agreed: BTreeSet<(FieldName, Option<Value>)>,
     /// Every value that was ever in a conflict.
     contested: BTreeSet<(FieldName, Option<Value>)>,
+    /// Every reference that was seen to lead nowhere.
+    parked: BTreeSet<(FieldName, Option<Value>)>,
     /// There was a conflict about its being there.
     life_contested: bool,
 }
@@ -125,12 +131,14 @@ impl Auditor {
         let books = Books {
             people,
             links: BTreeMap::new(),
+            founded: BTreeMap::new(),
             announced: Vec::new(),
             shown: BTreeMap::new(),
             sights: BTreeMap::new(),
             met: BTreeMap::new(),
             read: vec![0; systems.len()],
             writes: 0,
+            marks: 0,
             resolved: 0,
             gaps: BTreeMap::new(),
         };
@@ -164,7 +172,8 @@ impl Auditor {
 
     /// Writes so far that changed a record.
     pub(super) fn writes(&self) -> u64 {
-        self.books().writes
+        let books = self.books();
+        books.writes + books.marks
     }
 
     /// Somebody decided a conflict, past the seam.
@@ -209,6 +218,8 @@ impl Auditor {
                 }
                 Err(error) => self.violate("setup", format!("a link cannot be read: {error}")),
             }
+        } else if write.key.collection == CRM_RECORDS {
+            self.record_stored(books, content);
         } else if write.key.collection == CRM_STREAMS {
             self.stream_stored(books, &write.key.id, content);
         }

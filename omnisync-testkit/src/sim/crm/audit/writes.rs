@@ -21,7 +21,16 @@ impl Auditor {
                 *read += fresh.len();
             }
             for change in fresh.iter().filter(|change| change.cause.is_ours()) {
-                books.writes += 1;
+                let mark = system.plan.mark.as_ref();
+                let mut asked = change.fields.iter().filter(|one| one.asked.is_some());
+                let marks = mark.is_some()
+                    && change.cause == ChangeCause::Update
+                    && asked.all(|one| Some(&one.field) == mark);
+                *(if marks {
+                    &mut books.marks
+                } else {
+                    &mut books.writes
+                }) += 1;
                 self.tell(change);
                 self.wrote_in(books, system, change);
             }
@@ -252,9 +261,19 @@ impl Books {
             return None;
         }
         let noted = self.links_of(&system.plan.name, id).any(|known| {
-            let all = known.agreed.iter().chain(&known.contested);
+            // Of what leads nowhere yet people know by the decision. Nothing is written over it; where
+            // somebody was asked, the record may go with it.
+            let parked = known
+                .parked
+                .iter()
+                .filter(|_| stays && known.life_contested);
+            let all = known.agreed.iter().chain(&known.contested).chain(parked);
             let mut of_field = all.filter(|(of, _)| *of == shared);
-            of_field.any(|(_, noted)| is_same(system, &shared, noted.as_ref(), value.as_ref()))
+            of_field.any(|(_, noted)| {
+                let noted = self.by_key(noted.as_ref());
+                let noted = noted.map(|noted| system.by_key(noted));
+                is_same(system, &shared, noted.as_ref(), value.as_ref())
+            })
         });
         (!noted).then(|| format!("{shared} of {id} was overwritten and is noted nowhere"))
     }
