@@ -10,7 +10,7 @@ use super::systems::Manners;
 use crate::fake::crm::Removing;
 
 /// Everything worth seeing at least once.
-pub const MARKS: [&str; 31] = [
+pub const MARKS: [&str; 32] = [
     "applied",
     "conflict resolved",
     "created",
@@ -41,6 +41,7 @@ pub const MARKS: [&str; 31] = [
     "stream lost",
     "superseded",
     "updated",
+    "value entered",
     "write overtaken",
 ];
 

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use omnisync_core::crm::ledger::{
     Choice, Conflict, ConflictSubject, LinkRecord, MemberRecord, SyncPolicy,
 };
-use omnisync_core::crm::{EntityDefinition, ForeignId, Native};
+use omnisync_core::crm::{EntityDefinition, ForeignId, Native, Value};
 use omnisync_core::flow::{
     CRM_LINKS, CRM_RECORDS, CRM_STREAMS, CrmDesk, CrmSystem, DeskError, Landscape, LinkState,
     Worker as FlowWorker,
@@ -22,7 +22,7 @@ use super::audit::{Auditor, Finish};
 use super::environment::BadDay;
 use super::host::{CrmHost, CrmPort, CrmPorts};
 use super::post::Post;
-use super::systems::System;
+use super::systems::{CITY, System};
 use super::turns::{LEAST_WRITES, Turns, WRITES};
 use crate::fake::MemoryStateStore;
 use crate::fake::crm::Standing;
@@ -273,6 +273,15 @@ impl CrmPlay {
             ConflictSubject::DuplicateKey { .. } => {
                 std::iter::once(Choice::Apart).chain(takes).collect()
             }
+            // Somebody may know better than all of them.
+            ConflictSubject::Field { field } | ConflictSubject::Oscillation { field }
+                if field.as_str() == CITY =>
+            {
+                let value = Some(Value::Text(format!("Entered {}", conflict.id).into()));
+                takes
+                    .chain(std::iter::once(Choice::Value { value }))
+                    .collect()
+            }
             _ => takes.collect(),
         };
         let bound = u32::try_from(choices.len()).unwrap_or(1);
@@ -282,7 +291,10 @@ impl CrmPlay {
             self.sim.violate(Violation::new("I-S3", detail));
             return;
         };
-        self.sim.mark("conflict resolved");
+        self.sim.mark(match choice {
+            Choice::Value { .. } => "value entered",
+            _ => "conflict resolved",
+        });
         match self.decide(conflict, choice) {
             Ok(()) => self.auditor.resolved(&self.links()),
             Err(error) => self.sim.violate(Violation::new("I-S3", error)),
