@@ -2,7 +2,7 @@ use chrono::{DateTime, Utc};
 
 use super::Lenses;
 use super::conflict::{Choice, Conflict, ConflictState, ConflictSubject};
-use super::member::{Intent, IntentField, IntentKind, MemberRecord, Obstacle, Presence, Refusal};
+use super::member::{Intent, IntentField, IntentKind, MemberRecord, Presence};
 use super::policy::SyncPolicy;
 use super::record::{Base, LinkRecord};
 use crate::crm::fields::Fields;
@@ -88,10 +88,13 @@ impl LinkRecord {
                     until = Some(until.map_or(obstacle.until, |until| until.min(obstacle.until)));
                     continue;
                 }
-                member.obstacle = None;
+                // Tried again, it stays until it is known to be out of the way: since when is told.
+                if is_mended {
+                    member.obstacle = None;
+                }
             }
             match self.need(system, lenses, worker, policy, now) {
-                Need::Nothing => {}
+                Need::Nothing => self.members.of(system).obstacle = None,
                 Need::Later(again) => {
                     until = Some(until.map_or(again, |until| until.min(again)));
                 }
@@ -113,12 +116,7 @@ impl LinkRecord {
                 Need::Blocked(reason, fields) => {
                     let again = now + policy.refused_retry();
                     let member = self.members.of(system);
-                    member.obstacle = Some(Obstacle {
-                        reason,
-                        since: now,
-                        until: again,
-                        fields,
-                    });
+                    member.hinder(reason, again, fields, now);
                     until = Some(until.map_or(again, |until| until.min(again)));
                 }
             }
@@ -382,9 +380,15 @@ fn behind(
         unseen: false,
         again: None,
     };
+    // What is tried again stays refused until it is written: since when is told.
+    let synced = &member.fields;
     member.refused.retain(|field, refusal| {
-        let base = agreed.get(field.as_str());
-        refusal.until > now && base.is_some_and(|base| base.version == refusal.version)
+        let name = field.as_str();
+        let base = agreed.get(name);
+        let is_behind = synced
+            .get(name)
+            .is_none_or(|held| held.synced < refusal.version);
+        is_behind && base.is_some_and(|base| base.version == refusal.version)
     });
     for (field, base) in agreed.iter() {
         let name = field.as_str();
@@ -396,8 +400,9 @@ fn behind(
         {
             continue;
         }
-        if let Some(refusal) = member.refused.get(name) {
-            lag.waits(refusal.until);
+        let refused = member.refused.get(name).map(|refusal| refusal.until);
+        if let Some(until) = refused.filter(|until| *until > now) {
+            lag.waits(until);
             continue;
         }
         let held = member.fields.get(name);
@@ -407,13 +412,8 @@ fn behind(
             lag.unseen = true;
         }
         let Some(normal) = lenses.normal(system, field, base.value.as_ref()) else {
-            let refusal = Refusal {
-                reason: format!("{system} cannot hold the value of {field}"),
-                version: base.version,
-                since: now,
-                until: retry_at,
-            };
-            member.refused.insert(field.clone(), refusal);
+            let reason = format!("{system} cannot hold the value of {field}");
+            member.refuse(field, base.version, reason, retry_at, now);
             lag.waits(retry_at);
             continue;
         };

@@ -41,6 +41,7 @@ impl LinkRecord {
             member.fields.insert(field.clone(), held);
             member.refused.remove(field.as_str());
         }
+        member.obstacle = None;
         member.life_synced = member.life_synced.max(intent.life_version);
         if let Some(mark) = intent.mark {
             member.marked = mark;
@@ -87,12 +88,7 @@ impl LinkRecord {
     ) {
         if let Some(member) = self.members.get_mut(system) {
             member.give_up();
-            member.obstacle = Some(Obstacle {
-                reason,
-                since: now,
-                until,
-                fields: Fields::new(),
-            });
+            member.hinder(reason, until, Fields::new(), now);
         }
     }
 
@@ -140,14 +136,8 @@ impl LinkRecord {
             return;
         };
         if intent.kind == IntentKind::Update && !intent.fields.is_empty() {
-            for (field, written) in intent.fields {
-                let refusal = Refusal {
-                    reason: reason.clone(),
-                    version: written.version,
-                    since: now,
-                    until,
-                };
-                member.refused.insert(field, refusal);
+            for (field, written) in intent.fields.iter() {
+                member.refuse(field, written.version, reason.clone(), until, now);
             }
             return;
         }
@@ -158,12 +148,8 @@ impl LinkRecord {
             let version = agreed.unwrap_or(written.version);
             (field, version)
         });
-        member.obstacle = Some(Obstacle {
-            reason,
-            since: now,
-            until,
-            fields: fields.collect(),
-        });
+        let fields = fields.collect();
+        member.hinder(reason, until, fields, now);
     }
 
     /// The announced write was not done, since the system refuses a value of it and does not say
@@ -426,6 +412,44 @@ impl Conflict {
 }
 
 impl MemberRecord {
+    /// Nothing is written here before `until`. What was in the way before has been since then.
+    pub(super) fn hinder(
+        &mut self,
+        reason: String,
+        until: DateTime<Utc>,
+        fields: Fields<u64>,
+        now: DateTime<Utc>,
+    ) {
+        let before = self.obstacle.take().filter(|one| one.reason == reason);
+        self.obstacle = Some(Obstacle {
+            reason,
+            since: before.map_or(now, |before| before.since),
+            until,
+            fields,
+        });
+    }
+
+    /// A version of a field is not written here before `until`. One that was refused before has been
+    /// since then.
+    pub(super) fn refuse(
+        &mut self,
+        field: &FieldName,
+        version: u64,
+        reason: String,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) {
+        let before = self.refused.get(field.as_str());
+        let before = before.filter(|before| before.version == version);
+        let refusal = Refusal {
+            reason,
+            version,
+            since: before.map_or(now, |before| before.since),
+            until,
+        };
+        self.refused.insert(field.clone(), refusal);
+    }
+
     /// Takes back what was announced. A creation that may have been made before stays in mind.
     fn give_up(&mut self) -> Option<Intent> {
         let intent = self.intent.take();

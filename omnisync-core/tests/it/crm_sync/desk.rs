@@ -185,6 +185,42 @@ fn what_waits_is_listed_with_what_it_waits_for() {
 }
 
 #[test]
+fn what_is_tried_again_in_vain_waits_since_the_first_time() {
+    let office = Office::new();
+    let refused = office.create("sf", &[("Code__c", "B-1"), ("Name", "Beta")]);
+    office.settle();
+    office.edit("sf", &refused, &[("Name", Some("Unwanted"))]);
+    office.create("sf", &[("Code__c", "B-2"), ("Name", "Unwanted")]);
+    office.settle();
+    let times = || {
+        let causes = waiting(&office.desk())
+            .into_iter()
+            .flat_map(|one| one.causes);
+        let times = causes.map(|cause| match cause {
+            WaitCause::Refused { refusal, .. } => (refusal.since, refusal.until),
+            WaitCause::Obstacle(obstacle) => (obstacle.since, obstacle.until),
+            other => panic!("{other:?}"),
+        });
+        times.collect::<Vec<_>>()
+    };
+    let first = times();
+    assert_eq!(first.len(), 2);
+
+    office.pass(4_000);
+    office.settle();
+
+    let again = times();
+    assert_eq!(again.len(), 2);
+    for ((since, until), (since_again, until_again)) in first.into_iter().zip(again) {
+        assert_eq!(since_again, since);
+        assert!(until_again > until);
+    }
+    office.edit("sf", &refused, &[("Name", Some("Wanted"))]);
+    office.settle();
+    assert_eq!(times().len(), 1, "what was written waits for nothing");
+}
+
+#[test]
 fn what_waits_is_listed_beside_an_open_conflict() {
     let office = manual();
     let brands = contested(&office, &["B-1"]);
