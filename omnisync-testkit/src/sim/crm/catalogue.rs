@@ -10,7 +10,7 @@ use super::systems::Manners;
 use crate::fake::crm::Removing;
 
 /// Everything worth seeing at least once.
-pub const MARKS: [&str; 28] = [
+pub const MARKS: [&str; 30] = [
     "applied",
     "conflict resolved",
     "created",
@@ -21,6 +21,7 @@ pub const MARKS: [&str; 28] = [
     "events joined",
     "events turned around",
     "gap",
+    "key taken",
     "key was taken",
     "life: applied",
     "life: echo",
@@ -33,6 +34,7 @@ pub const MARKS: [&str; 28] = [
     "overruled",
     "records merged",
     "removed",
+    "renamed",
     "restored",
     "stale read",
     "stream lost",
@@ -173,11 +175,13 @@ fn of_rules() -> Vec<CrmScenario> {
     ]
 }
 
-/// People who merge records.
+/// People who merge records, or give them other keys.
 fn of_identity() -> Vec<CrmScenario> {
     let flows = CrmScenario::of_flows;
     vec![
         flows("crm-2-merges", 2).with_merges(5),
         flows("crm-3-merges", 3).with_merges(5),
+        flows("crm-2-renames", 2).with_renames(5),
+        flows("crm-3-renames", 3).with_renames(5),
     ]
 }
