@@ -37,6 +37,9 @@ use crate::error::PortError;
 ///     given, at least once, and says when no more is left; without a cursor it names every
 ///     record. A cursor that is too old gives `NotFound`.
 /// 12. A value that the system refuses gives `Invalid` and changes nothing of the record.
+/// 13. Where `capability().creates_once`, a `read` of a record in use tells the key of the `create`
+///     that brought it about, whoever changed it since, and none of a record that came about in
+///     another way.
 ///
 /// # Cancel safety
 /// A dropped write may or may not have taken effect. Read back.
@@ -107,7 +110,9 @@ pub struct CrmCapability {
     pub precondition: Precondition,
     /// A natural key is taken by one record at most, and the system sees to it.
     pub unique_keys: bool,
-    /// A repeated creation gives the first record (upsert by an id of ours).
+    /// A repeated creation gives the first record, which tells the key of its creation when it is
+    /// read: the system keeps that key with the record, in a unique field that people do not edit
+    /// (an external id, an alternate key).
     pub creates_once: bool,
     /// A removed record can be brought back under its id.
     pub restores: bool,
@@ -202,6 +207,8 @@ pub struct Snapshot {
     pub fields: Fields<Native>,
     /// When it was last changed, by the clock of the system, where that is known.
     pub modified_at: Option<DateTime<Utc>>,
+    /// The [key](Creation::key) of the creation that brought it about, where the system keeps it.
+    pub creation: Option<String>,
 }
 
 /// A record to be created.

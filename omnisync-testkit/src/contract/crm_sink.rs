@@ -9,7 +9,7 @@ mod updating;
 
 pub use creating::{
     c05_a_taken_key_creates_nothing, c06_a_repeated_creation_gives_the_first_receipt,
-    c07_receipts_carry_the_id_and_the_version,
+    c07_receipts_carry_the_id_and_the_version, c13_a_record_tells_its_creation,
 };
 pub use following::c11_changes_name_every_changed_record;
 pub use reading::{
@@ -103,6 +103,7 @@ macro_rules! __crm_sink_clauses {
             c10_restore_follows_the_capability,
             c11_changes_name_every_changed_record,
             c12_refused_values_change_nothing,
+            c13_a_record_tells_its_creation,
         ] }
     };
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::conflict::{
     Choice, Conflict, ConflictId, ConflictState, ConflictSubject, ResolveError, Side,
 };
-use super::member::{IntentKind, MemberRecord, Presence};
+use super::member::{Intent, IntentKind, MemberRecord, Presence};
 use super::plan::Step;
 use super::record::LinkRecord;
 use crate::crm::name::{FieldName, ForeignId, LinkId, SystemName};
@@ -40,7 +40,7 @@ impl LinkRecord {
     /// somebody who brings it back.
     pub fn is_over(&self) -> bool {
         let is_out = |member: &MemberRecord| {
-            let creation = |one: &super::member::Intent| one.kind == IntentKind::Create;
+            let creation = |one: &Intent| one.kind == IntentKind::Create;
             let creates = member.intent.as_ref().is_some_and(creation)
                 || member.unfinished.as_ref().is_some_and(creation);
             match member.presence {
@@ -74,6 +74,34 @@ impl LinkRecord {
         self.members.get(system).is_some_and(|member| {
             let mut writes = member.intent.iter().chain(&member.unfinished);
             member.id.is_none() && writes.any(|one| one.kind == IntentKind::Create)
+        })
+    }
+
+    /// The key of an announced creation: the same for every attempt at this record in this life, and
+    /// another one after a record left the link, which would be given back else.
+    pub fn creation_key(&self, system: &SystemName, creation: &Intent) -> String {
+        let key = format!("{}.{}", self.link, creation.life_version);
+        match self.left.get(system) {
+            None => key,
+            Some(left) => format!("{key}.{left}"),
+        }
+    }
+
+    /// The link whose creation has this key.
+    pub fn link_of_creation(key: &str) -> Option<LinkId> {
+        key.split('.').next()?.parse().ok()
+    }
+
+    /// True if the record, which a creation with this key brought about, is the one of this link:
+    /// that is known, or it was announced and its end was not.
+    pub fn is_of_creation(&self, system: &SystemName, id: &ForeignId, key: &str) -> bool {
+        self.members.get(system).is_some_and(|member| {
+            if let Some(known) = &member.id {
+                return known == id;
+            }
+            let mut writes = member.intent.iter().chain(&member.unfinished);
+            writes
+                .any(|one| one.kind == IntentKind::Create && self.creation_key(system, one) == key)
         })
     }
 
@@ -122,15 +150,25 @@ impl LinkRecord {
         let apart =
             apart.flat_map(|(system, ids)| ids.into_iter().map(move |id| (system.clone(), id)));
         let apart: Vec<_> = apart.collect();
+        self.settle_duplicates(|_| true, now);
+        apart
+    }
+
+    /// A record of `system` stands for the link, where others had its natural key and the system lets
+    /// one have it: those have it no more, and nobody has to decide about them.
+    pub fn stands_alone(&mut self, system: &SystemName, now: DateTime<Utc>) {
+        self.settle_duplicates(|of| of == system, now);
+    }
+
+    fn settle_duplicates(&mut self, is_moot: impl Fn(&SystemName) -> bool, now: DateTime<Utc>) {
         let moot = self.open_conflicts().filter(|one| {
-            let subject = &one.subject;
-            matches!(subject, ConflictSubject::DuplicateKey { other: None, .. })
+            matches!(&one.subject, ConflictSubject::DuplicateKey { system, other: None, .. }
+                if is_moot(system))
         });
         let moot: Vec<ConflictId> = moot.map(|one| one.id).collect();
         for conflict in moot {
             self.decided(conflict, "policy", Choice::Apart, now);
         }
-        apart
     }
 
     /// The announced key stands for another link. A person decides; until then no system is told

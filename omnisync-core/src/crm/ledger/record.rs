@@ -40,8 +40,8 @@ pub struct LinkRecord {
     /// Records that have its natural key and are other things, as a person said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub apart: BTreeMap<SystemName, BTreeSet<ForeignId>>,
-    /// Records of each system that left the link so far: what is created there after that is none of
-    /// them.
+    /// Records of each system that left the link so far, and creations that were never made: what is
+    /// created there after that is none of them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub left: BTreeMap<SystemName, u64>,
     /// Links whose record was merged into this one somewhere.

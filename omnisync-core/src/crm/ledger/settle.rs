@@ -216,6 +216,32 @@ impl LinkRecord {
         }
     }
 
+    /// A system that knows the creations that it made refused the announced one: no earlier attempt at
+    /// it was made. Whoever sleeps may make it yet, so what is created from now on is another one, of
+    /// the values that are agreed then.
+    pub fn never_made(&mut self, system: &SystemName) {
+        let Some(member) = self.members.get_mut(system) else {
+            return;
+        };
+        let was_tried = member.unfinished.take().is_some();
+        let repeats = member.intent.as_mut();
+        let repeats = repeats.is_some_and(|one| std::mem::take(&mut one.repeats));
+        if was_tried || repeats {
+            *self.left.entry(system.clone()).or_default() += 1;
+        }
+    }
+
+    /// A record says that an announced creation brought it about, whatever became of the answer and
+    /// whoever changed it since.
+    pub fn shown_created(&mut self, system: &SystemName, id: ForeignId) {
+        if let Some(member) = self.members.get_mut(system) {
+            let unfinished = member.unfinished.take();
+            member.intent = member.intent.take().or(unfinished);
+            member.obstacle = None;
+        }
+        self.acknowledged(system, id, None);
+    }
+
     /// Leaves a field out of an announced write, which is done without it. False if nothing else is
     /// to be written: then the write is still about that field, and is to be [`refused`](Self::refused).
     pub fn withhold(&mut self, system: &SystemName, field: &FieldName) -> bool {

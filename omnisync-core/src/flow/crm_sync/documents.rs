@@ -6,8 +6,9 @@ use chrono::{DateTime, Utc};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::hear::contended;
 use super::pass::StreamEntry;
-use crate::crm::ledger::{LinkRecord, Told};
+use crate::crm::ledger::{KeyStanding, LinkRecord, Told};
 use crate::crm::{EntityName, ForeignId, LinkId, Origin, SystemName};
 use crate::error::{ErrorKind, PortError};
 use crate::id::{ETag, Sha256};
@@ -27,6 +28,9 @@ pub const CRM_LINKS: Collection = Collection::new("crm-links");
 
 /// How far the changes of each object have been read.
 pub const CRM_STREAMS: Collection = Collection::new("crm-streams");
+
+/// How often a reservation is tried again after somebody else changed it.
+const CONFLICTS_MAX: usize = 8;
 
 /// Changes of a record that events told of and that are kept until it is looked at.
 const TOLD_MAX: usize = 8;
@@ -51,6 +55,10 @@ pub(super) struct RecordEntry {
     pub(super) id: ForeignId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) link: Option<LinkId>,
+    /// Its link was stored with it as its record before this was said. Until then it is about to be,
+    /// and another link may be first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) counted: bool,
     /// Hints so far: a hint that comes while the record is looked at is not lost.
     pub(super) hints: u64,
     /// Who is said to have changed it last.
@@ -108,6 +116,7 @@ impl RecordEntry {
                 system: system.clone(),
                 id: id.clone(),
                 link: None,
+                counted: false,
                 hints: 0,
                 origin: Origin::default(),
                 told: Vec::new(),
@@ -167,6 +176,16 @@ pub(super) enum Saved {
     Yes(ETag),
     /// Somebody else changed the document.
     Lost,
+}
+
+/// Whose a key is.
+#[derive(Debug)]
+pub(super) enum Reservation {
+    /// It was reserved for this link just now.
+    Taken(LinkId),
+    /// It stands for this link, which says so. Without a document its founder is about to write it,
+    /// or died.
+    Of(LinkId, Option<Box<LinkRecord>>),
 }
 
 /// A document that is not what it should be.
@@ -366,8 +385,44 @@ impl Documents {
         self.get(&natural_key(entity, key)).await
     }
 
-    /// Reserves a key, or takes a reservation over.
-    pub(super) async fn reserve_key(&self, entry: &Kept<KeyEntry>) -> Result<Saved, PortError> {
+    /// Reserves a key for the link that `taker` names for so many times that it was taken, unless it
+    /// stands for another one. A reservation counts as long as its link says so.
+    pub(super) async fn reserve(
+        &self,
+        entity: &EntityName,
+        key: &str,
+        taker: impl Fn(u64) -> LinkId + Send + Sync,
+    ) -> Result<Reservation, PortError> {
+        for _ in 0..CONFLICTS_MAX {
+            let reserved = self.key(entity, key).await?;
+            let taken = reserved.as_ref().map_or(0, |kept| kept.content.generation);
+            let link = taker(taken + 1);
+            if let Some(owner) = reserved.as_ref().map(|kept| kept.content.link)
+                && owner != link
+            {
+                let Some(stored) = self.link(owner).await? else {
+                    return Ok(Reservation::Of(owner, None));
+                };
+                if stored.content.key_standing(key) != KeyStanding::Free {
+                    return Ok(Reservation::Of(owner, Some(Box::new(stored.content))));
+                }
+            }
+            // One of the taker's own is written again too: whoever was about to take it over loses.
+            let content = KeyEntry {
+                entity: entity.clone(),
+                key: key.to_owned(),
+                link,
+                generation: taken + 1,
+            };
+            let etag = reserved.and_then(|kept| kept.etag);
+            if let Saved::Yes(_) = self.reserve_key(&Kept { content, etag }).await? {
+                return Ok(Reservation::Taken(link));
+            }
+        }
+        Err(contended("crm_sync.reserve"))
+    }
+
+    async fn reserve_key(&self, entry: &Kept<KeyEntry>) -> Result<Saved, PortError> {
         let content = &entry.content;
         let key = natural_key(&content.entity, &content.key);
         self.put(key, entry.etag.as_ref(), "reserved", None, content)

@@ -1,6 +1,6 @@
 //! Which link a record belongs to.
 
-use super::documents::{Documents, Kept, KeyEntry, RecordEntry, Saved};
+use super::documents::{Documents, Kept, RecordEntry, Reservation, Saved};
 use super::hear::contended;
 use super::landscape::Landscape;
 use super::look::{Looked, look};
@@ -18,16 +18,21 @@ const CONFLICTS_MAX: usize = 8;
 /// Why a record belongs to no link that its system does not have: it waits for nothing.
 pub(super) const NOT_THERE: &str = "it is not there any more";
 
+/// The link to which a record belongs, and why.
+#[derive(Debug)]
+pub(super) struct Kin {
+    pub(super) link: LinkId,
+    /// The natural key that stands for the link.
+    key: Option<String>,
+    /// The key of the link's creation that brought the record about.
+    creation: Option<String>,
+}
+
 /// What a record turned out to be.
 #[derive(Debug)]
 pub(super) enum Identity {
-    /// Part of this link, which it has yet to join.
-    Link {
-        /// The link.
-        link: LinkId,
-        /// The natural key.
-        key: Option<String>,
-    },
+    /// Part of a link, which it has yet to join.
+    Link(Kin),
     /// Its natural key points at another record that is not linked yet; of these nobody knows.
     Waits(Vec<(EntityName, ForeignId)>),
     /// Its natural key stands for a record that is being removed everywhere.
@@ -61,12 +66,16 @@ pub(super) async fn identify(
     .await?;
     let Looked {
         observation: Observation::Present { fields, .. },
+        creation,
         unknown,
         ..
     } = sight
     else {
         return Ok(Identity::None(NOT_THERE.to_owned()));
     };
+    if let Some(kin) = created_by(documents, entry, creation).await? {
+        return Ok(Identity::Link(kin));
+    }
     let definition = landscape.entity(&entry.entity);
     let has_key = definition.is_some_and(|definition| !definition.natural_key.is_empty());
     let key_fields = map.key_fields().iter();
@@ -78,18 +87,15 @@ pub(super) async fn identify(
         return Ok(Identity::Waits(unknown));
     }
     let key = map.key_of(&readable(fields));
-    let link = match &key {
-        None if has_key => {
-            return Ok(Identity::None("its natural key is incomplete".to_owned()));
-        }
-        None => own_link(entry, None),
-        Some(key) => match reserve(documents, entry, key).await? {
-            Reserved::For(link) => link,
-            Reserved::Ending => return Ok(Identity::Ending),
-            Reserved::Apart => return Ok(Identity::Apart),
-        },
-    };
-    Ok(Identity::Link { link, key })
+    match key {
+        None if has_key => Ok(Identity::None("its natural key is incomplete".to_owned())),
+        None => Ok(Identity::Link(Kin {
+            link: own_link(entry, None),
+            key: None,
+            creation: None,
+        })),
+        Some(key) => reserve(documents, entry, &key).await,
+    }
 }
 
 /// The link that a record founds, if it is the first of its kind. Always the same, so that an
@@ -119,55 +125,55 @@ fn readable(fields: Fields<Observed>) -> Fields<Option<Value>> {
         .collect()
 }
 
-/// Whose a key is.
-enum Reserved {
-    For(LinkId),
-    Ending,
-    Apart,
-}
-
+/// Which link a key stands for, or is reserved for now.
 async fn reserve(
     documents: &Documents,
     entry: &RecordEntry,
     key: &str,
-) -> Result<Reserved, PortError> {
-    for _ in 0..CONFLICTS_MAX {
-        let reserved = documents.key(&entry.entity, key).await?;
-        let mut generation = 1;
-        let mut etag = None;
-        if let Some(reserved) = reserved {
-            let link = reserved.content.link;
-            // Without a document its founder is about to write it, or died: then this record founds
-            // it.
-            let Some(stored) = documents.link(link).await? else {
-                return Ok(Reserved::For(link));
-            };
-            match stored.content.key_standing(key) {
-                KeyStanding::Held if stored.content.is_apart(&entry.system, &entry.id) => {
-                    return Ok(Reserved::Apart);
-                }
-                KeyStanding::Held => return Ok(Reserved::For(link)),
-                KeyStanding::Ending if stored.content.may_have_created(&entry.system) => {
-                    return Ok(Reserved::For(link));
-                }
-                KeyStanding::Ending => return Ok(Reserved::Ending),
-                KeyStanding::Free => {}
-            }
-            generation = reserved.content.generation + 1;
-            etag = reserved.etag;
+) -> Result<Identity, PortError> {
+    let taker = |generation| own_link(entry, Some((key, generation)));
+    let (link, record) = match documents.reserve(&entry.entity, key, taker).await? {
+        Reservation::Taken(link) => (link, None),
+        // Whoever was to found it may have died: then this record founds it.
+        Reservation::Of(link, record) => (link, record),
+    };
+    if let Some(record) = record {
+        let is_held = record.key_standing(key) == KeyStanding::Held;
+        if is_held && record.is_apart(&entry.system, &entry.id) {
+            return Ok(Identity::Apart);
         }
-        let link = own_link(entry, Some((key, generation)));
-        let content = KeyEntry {
-            entity: entry.entity.clone(),
-            key: key.to_owned(),
-            link,
-            generation,
-        };
-        if let Saved::Yes(_) = documents.reserve_key(&Kept { content, etag }).await? {
-            return Ok(Reserved::For(link));
+        if !is_held && !record.may_have_created(&entry.system) {
+            return Ok(Identity::Ending);
         }
     }
-    Err(contended("crm_sync.identify"))
+    Ok(Identity::Link(Kin {
+        link,
+        key: Some(key.to_owned()),
+        creation: None,
+    }))
+}
+
+/// The link that created a record, as long as that counts on what came of it. Without this a record
+/// that got another key before its creation was answered would be a new one to everybody.
+async fn created_by(
+    documents: &Documents,
+    entry: &RecordEntry,
+    creation: Option<String>,
+) -> Result<Option<Kin>, PortError> {
+    let maker = creation.as_deref().and_then(LinkRecord::link_of_creation);
+    let (Some(link), Some(creation)) = (maker, creation) else {
+        return Ok(None);
+    };
+    let stored = documents.link(link).await?;
+    let is_its = stored.is_some_and(|stored| {
+        let record = &stored.content;
+        record.entity == entry.entity && record.is_of_creation(&entry.system, &entry.id, &creation)
+    });
+    Ok(is_its.then_some(Kin {
+        link,
+        key: None,
+        creation: Some(creation),
+    }))
 }
 
 /// What became of a record that was to be part of a link.
@@ -178,22 +184,31 @@ pub(super) enum Joined {
     No,
     /// The link has another record of its system.
     Behind(ForeignId),
+    /// The link may have created another record of its system, and does not know yet.
+    Creating,
 }
 
 /// Makes a record part of a link. Where the link has another record of its system, a conflict says
 /// so if `says_duplicate`.
 pub(super) async fn join(
     documents: &Documents,
+    landscape: &Landscape,
     worker: &Worker,
     entry: &RecordEntry,
-    link: LinkId,
-    key: Option<String>,
+    kin: &Kin,
     says_duplicate: bool,
 ) -> Result<Joined, PortError> {
+    let system = landscape.system(&entry.system);
+    let knows_creations = system.is_some_and(|one| one.sink().capability().creates_once);
+    let Kin {
+        link,
+        key,
+        creation,
+    } = kin;
     for _ in 0..CONFLICTS_MAX {
-        let mut stored = documents.link(link).await?.unwrap_or_else(|| Kept {
+        let mut stored = documents.link(*link).await?.unwrap_or_else(|| Kept {
             content: LinkRecord::new(
-                link,
+                *link,
                 entry.entity.clone(),
                 key.clone(),
                 entry.system.clone(),
@@ -204,6 +219,10 @@ pub(super) async fn join(
         let mut other = None;
         let record = &mut stored.content;
         let is_stored = stored.etag.is_some();
+        let created = creation.as_deref();
+        if created.is_some_and(|key| !record.is_of_creation(&entry.system, &entry.id, key)) {
+            return Ok(Joined::No);
+        }
         if let Some(key) = key.as_deref().filter(|_| is_stored)
             && record.key_standing(key) != KeyStanding::Held
             && !record.may_have_created(&entry.system)
@@ -222,9 +241,17 @@ pub(super) async fn join(
                 record.duplicate(&entry.system, &entry.id, worker.now());
                 other = Some(id);
             }
+            Some(_) if created.is_some() => {
+                record.shown_created(&entry.system, entry.id.clone());
+            }
             Some(member) => {
                 let creation = member.intent.as_ref().or(member.unfinished.as_ref());
                 let creating = creation.is_some_and(|intent| intent.kind == IntentKind::Create);
+                let goes_on = record.life.alive && record.life.held.is_none();
+                if creating && goes_on && knows_creations {
+                    // This is not what came of it.
+                    return Ok(Joined::Creating);
+                }
                 if creating {
                     record.found_created(&entry.system, entry.id.clone());
                 } else {

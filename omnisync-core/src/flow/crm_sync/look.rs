@@ -15,6 +15,8 @@ pub(super) struct Looked {
     pub(super) observation: Observation,
     /// The fields as the system has them.
     pub(super) native: Fields<Native>,
+    /// The key of the creation that brought it about, where the system tells.
+    pub(super) creation: Option<String>,
     /// Records that are pointed at and that nobody has looked at yet.
     pub(super) unknown: Vec<(EntityName, ForeignId)>,
 }
@@ -41,6 +43,7 @@ pub(super) async fn look(
     let nothing = |observation| Looked {
         observation,
         native: Fields::new(),
+        creation: None,
         unknown: Vec::new(),
     };
     let snapshot = match known.sink().read(&record, map.native_fields()).await? {
@@ -82,6 +85,7 @@ pub(super) async fn look(
             modified_at: snapshot.modified_at,
         },
         native: snapshot.fields,
+        creation: snapshot.creation,
         unknown,
     })
 }

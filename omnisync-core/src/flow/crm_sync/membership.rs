@@ -46,6 +46,7 @@ impl CrmDesk {
                 return Ok(link);
             };
             entry.content.link = None;
+            entry.content.counted = false;
             entry.content.unlinked += 1;
             entry.content.hints += 1;
             entry.content.due = Some(self.worker.now());

@@ -138,7 +138,7 @@ pub(super) async fn perform(
             }
             let creation = Creation {
                 object: map.object().to_owned(),
-                key: creation_key(record, &target.system, intent),
+                key: record.creation_key(&target.system, intent),
                 natural_key: map.key_natives(),
                 fields: natives,
             };
@@ -160,16 +160,6 @@ pub(super) async fn perform(
             system.sink().remove(removal).await
         }
         IntentKind::Restore => system.sink().restore(&existing()?).await,
-    }
-}
-
-/// The same for every attempt at this record in this life, and another one after a record left the
-/// link, which would be given back else.
-fn creation_key(record: &LinkRecord, system: &SystemName, intent: &Intent) -> String {
-    let key = format!("{}.{}", record.link, intent.life_version);
-    match record.left.get(system) {
-        None => key,
-        Some(left) => format!("{key}.{left}"),
     }
 }
 

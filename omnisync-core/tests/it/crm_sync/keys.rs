@@ -1,10 +1,15 @@
 //! Natural keys that change, that are free again, and that two records have.
 
+use std::sync::Arc;
+
 use futures::executor::block_on;
 use omnisync_core::crm::ledger::{Choice, Conflict, ConflictState, ConflictSubject};
 use omnisync_core::flow::{CRM_KEYS, DeskError};
 use omnisync_core::id::Sha256;
-use omnisync_core::port::{Action, Content, DocumentKey, Expect, StateStoreExt as _, Write};
+use omnisync_core::port::{
+    Action, Content, DocumentKey, Expect, StateStore, StateStoreExt as _, Write,
+};
+use omnisync_testkit::fault::{Fault, FaultPlan, Seam};
 use serde_json::value::RawValue;
 
 use super::kit::{Office, entity, system};
@@ -439,4 +444,63 @@ fn a_key_that_was_reserved_for_a_link_that_nobody_founded_is_free_after_a_while(
     office.settle();
     assert!(office.conflicts("sf", &id).is_empty());
     assert_eq!(office.texts("dv", "cr_code"), ["B-2"]);
+}
+
+#[test]
+fn a_copy_that_gets_another_key_before_its_maker_is_back_is_still_the_copy() {
+    for fault in [Fault::CrashBefore, Fault::CrashAfter] {
+        let (mut number, mut renamed) = (0, 0);
+        loop {
+            number += 1;
+            let office = Office::new();
+            let id = office.create("sf", &[("Code__c", "B-1"), ("Name", "Alpha")]);
+            office.hear_events();
+            let plan = Arc::new(FaultPlan::none().at_call(number, fault));
+            let seam = Seam::new(Arc::clone(&plan) as _);
+            let store: Arc<dyn StateStore> = Arc::new(seam.wrap(office.store()));
+            let sync = office.sync_over(store, "v");
+            let _died = omnisync_testkit::crash::run(async { sync.run_once().await.is_ok() });
+            let case = format!("{fault:?} at {number}");
+            if !office.texts("dv", "cr_code").is_empty() {
+                renamed += 1;
+                let copy = office.by("dv", "cr_code", "B-1");
+                office.edit("dv", &copy, &[("cr_code", Some("B-2"))]);
+            }
+            let code = office.texts("dv", "cr_code").pop();
+            let code = code.unwrap_or_else(|| "B-1".to_owned());
+            // The copy is heard of while whoever died still has its link for itself, and after that.
+            office.hear_events();
+            office.run();
+            office.pass(100);
+            office.hint_everything();
+            office.settle();
+            assert_eq!(office.texts("sf", "Code__c"), [code.as_str()], "{case}");
+            assert_eq!(office.texts("dv", "cr_code"), [code.as_str()], "{case}");
+            assert!(office.open("sf", &id).is_empty(), "{case}");
+            if plan.injected().is_empty() {
+                break;
+            }
+        }
+        assert!(renamed > 3, "{renamed} of {number} runs have a copy");
+    }
+}
+
+#[test]
+fn a_creation_that_was_refused_for_a_key_is_made_under_the_next_one() {
+    let (office, _) = brands();
+    // In `dv` somebody else has the key, as another thing that stands for another link.
+    let copy = office.by("dv", "cr_code", "B-1");
+    office.edit("dv", &copy, &[("cr_code", Some("B-2"))]);
+    let second = office.create("sf", &[("Code__c", "B-2"), ("Name", "Beta")]);
+    office.hear_from("sf");
+    office.run();
+    let told = office.conflicts("sf", &second);
+    assert!(!told.is_empty());
+    office.edit("sf", &second, &[("Code__c", Some("B-3"))]);
+    office.settle();
+    office.pass(11);
+    office.settle();
+    assert_eq!(office.texts("dv", "cr_code"), ["B-2", "B-3"]);
+    let open = office.open("sf", &second);
+    assert!(open.is_empty(), "nobody has to decide: {open:?}");
 }

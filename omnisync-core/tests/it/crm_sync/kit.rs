@@ -335,11 +335,11 @@ impl Office {
     }
 
     pub(super) fn sync(&self, worker: &str) -> CrmSync {
-        CrmSync::new(
-            self.store(),
-            Arc::clone(&self.landscape),
-            self.worker(worker),
-        )
+        self.sync_over(self.store(), worker)
+    }
+
+    pub(super) fn sync_over(&self, store: Arc<dyn StateStore>, worker: &str) -> CrmSync {
+        CrmSync::new(store, Arc::clone(&self.landscape), self.worker(worker))
     }
 
     pub(super) fn crm(&self, name: &str) -> &FakeCrm {

@@ -126,6 +126,43 @@ pub async fn c07_receipts_carry_the_id_and_the_version<F: CrmSinkFixture>(
     Ok(())
 }
 
+/// Clause 13: a record tells the key of its creation where the capability says that the system knows
+/// creations again, whoever changed it since, its natural key too; one that came about in another
+/// way tells no key that somebody could wait for.
+///
+/// # Errors
+/// Says what the system did otherwise.
+pub async fn c13_a_record_tells_its_creation<F: CrmSinkFixture>(
+    fixture: &F,
+) -> Result<(), Violation> {
+    let desk = Desk::open(fixture, "crm_sink.c13").await;
+    if !desk.sink.capability().creates_once {
+        return Ok(());
+    }
+    let first = desk.first();
+    let creation = desk.creation("ONE", vec![(first.clone(), text("Basel"))]);
+    let key = creation.key.clone();
+    let other = desk.creation("TWO", vec![(first.clone(), text("Basel"))]);
+    let other_key = other.key.clone();
+    let receipt = desk.sink.create(creation).await;
+    let record = desk.record(&desk.check.ok("create", receipt)?.id);
+    let receipt = desk.sink.create(other).await;
+    let other = desk.record(&desk.check.ok("create", receipt)?.id);
+    let edits = [(first, "Bern"), (desk.at.key.clone(), "THREE")];
+    for edit in std::iter::once(None).chain(edits.into_iter().map(Some)) {
+        if let Some((field, value)) = edit {
+            desk.pass_unit().await;
+            fixture.edit(&record, &field, text(value)).await;
+        }
+        for (record, key) in [(&record, &key), (&other, &other_key)] {
+            let told = desk.present(record).await?.creation;
+            desk.check
+                .equal("the key of the creation", &told, &Some(key.clone()))?;
+        }
+    }
+    Ok(())
+}
+
 async fn names_what_is_there(desk: &Desk<'_>, receipt: &WriteReceipt) -> Result<(), Violation> {
     match desk.sight(&desk.record(&receipt.id)).await? {
         Sight::Present(snapshot) => {

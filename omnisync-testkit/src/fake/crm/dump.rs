@@ -110,6 +110,11 @@ impl FakeCrm {
             inner.records.insert(dumped.id, record);
         }
         for created in dump.created {
+            if options.capability.creates_once
+                && let Some(record) = inner.records.get_mut(&created.id)
+            {
+                record.creation = Some(created.key.clone());
+            }
             let receipt = WriteReceipt {
                 id: created.id,
                 version: created.version,

@@ -55,6 +55,8 @@ pub(super) struct Record {
     pub(super) stale_reads: u32,
     /// Forgotten for good, whatever the time.
     pub(super) is_purged: bool,
+    /// The key of the creation that brought it about, if the port did.
+    pub(super) creation: Option<String>,
 }
 
 impl Record {
@@ -66,6 +68,7 @@ impl Record {
             locked_writes: 0,
             stale_reads: 0,
             is_purged: false,
+            creation: None,
         }
     }
 
@@ -86,15 +89,20 @@ impl Record {
         Some(state.modified_at)
     }
 
-    /// What a read answers from: the version before the last while reads are stale.
-    pub(super) fn read(&mut self) -> &CrmState {
-        match self.past.last() {
+    /// What a read shows: the version before the last while reads are stale.
+    pub(super) fn read(&mut self, fields: &[FieldName]) -> Sight {
+        let state = match self.past.last() {
             Some(past) if self.stale_reads > 0 => {
                 self.stale_reads -= 1;
                 past
             }
             _ => &self.now,
+        };
+        let mut sight = state.sight(fields);
+        if let Sight::Present(snapshot) = &mut sight {
+            snapshot.creation.clone_from(&self.creation);
         }
+        sight
     }
 }
 
@@ -112,6 +120,7 @@ impl CrmState {
                     })
                     .collect(),
                 modified_at: Some(self.modified_at),
+                creation: None,
             }),
             Standing::Inactive => Sight::Gone {
                 version: Some(self.version.clone()),

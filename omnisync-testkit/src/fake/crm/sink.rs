@@ -27,7 +27,7 @@ impl CrmSink for FakeCrm {
         self.call("crm_sink.read", |engine| {
             engine.knows(engine.object(&record.object)?, fields.iter())?;
             let known = engine.named(record)?;
-            Ok(known.map_or(Sight::Missing, |known| known.read().sight(fields)))
+            Ok(known.map_or(Sight::Missing, |known| known.read(fields)))
         })
     }
 
@@ -58,9 +58,15 @@ impl CrmSink for FakeCrm {
             if let Some(first) = first.filter(|_| engine.options.capability.creates_once) {
                 return Ok(first.clone());
             }
+            let key = creation.key.clone();
             let cause = ChangeCause::Create { key: creation.key };
             let actor = ours(engine, cause);
             let id = engine.create(&creation.object, creation.fields, &actor)?;
+            if engine.options.capability.creates_once
+                && let Some(record) = engine.inner.records.get_mut(&id)
+            {
+                record.creation = Some(key);
+            }
             let receipt = engine.receipt(&id);
             engine
                 .inner

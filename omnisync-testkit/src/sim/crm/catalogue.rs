@@ -10,7 +10,7 @@ use super::systems::Manners;
 use crate::fake::crm::Removing;
 
 /// Everything worth seeing at least once.
-pub const MARKS: [&str; 32] = [
+pub const MARKS: [&str; 34] = [
     "applied",
     "conflict resolved",
     "created",
@@ -21,6 +21,7 @@ pub const MARKS: [&str; 32] = [
     "events joined",
     "events turned around",
     "gap",
+    "key taken",
     "key was taken",
     "life: applied",
     "life: echo",
@@ -36,6 +37,7 @@ pub const MARKS: [&str; 32] = [
     "records merged",
     "referred",
     "removed",
+    "renamed",
     "restored",
     "stale read",
     "stream lost",
@@ -177,7 +179,7 @@ fn of_rules() -> Vec<CrmScenario> {
     ]
 }
 
-/// People who merge records, and let them point at each other.
+/// People who merge records, give them other keys, and let them point at each other.
 fn of_identity() -> Vec<CrmScenario> {
     let flows = CrmScenario::of_flows;
     vec![
@@ -185,5 +187,7 @@ fn of_identity() -> Vec<CrmScenario> {
         flows("crm-3-merges", 3).with_merges(5),
         flows("crm-2-references", 2).with_references(6, true),
         flows("crm-3-references", 3).with_references(6, true),
+        flows("crm-2-renames", 2).with_renames(5),
+        flows("crm-3-renames", 3).with_renames(5),
     ]
 }

@@ -1,6 +1,6 @@
 //! People at work in the systems, while others write there.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use omnisync_core::crm::{FieldName, Fields, ForeignId, Native};
 
@@ -64,8 +64,6 @@ pub(super) struct People {
     pub(super) codes: Vec<String>,
     /// Keys that records had before.
     pub(super) former: Vec<String>,
-    /// Records of which some link says what they were seen to hold.
-    pub(super) kept: BTreeSet<ForeignId>,
 }
 
 impl People {
@@ -82,7 +80,6 @@ impl People {
             written: 0,
             codes: Vec::new(),
             former: Vec::new(),
-            kept: BTreeSet::new(),
         };
         match drawing {
             Drawing::Fixed(acts) => people.fixed.extend(acts.iter().cloned()),
@@ -265,11 +262,6 @@ impl People {
         let Some((system, id)) = self.found(record, system, systems) else {
             return;
         };
-        // What the sync created and nobody has kept in mind yet is a new record to everybody once it
-        // has another key.
-        if !self.kept.contains(&id) && was_created_for_others(system, &id) {
-            return;
-        }
         let value = Native::Text(code.clone());
         let fields = [(field(NATIVE_CODE), value)].into_iter().collect();
         // Where another record has the key, people see that and leave it.
@@ -424,13 +416,6 @@ impl People {
         let is_merged = matches!(row.state.standing, Standing::Merged { .. });
         (!is_merged).then_some((system, row.record.id))
     }
-}
-
-/// The sync created the record.
-fn was_created_for_others(system: &System, id: &ForeignId) -> bool {
-    let log = system.crm.changes_log(0);
-    let first = log.iter().find(|one| one.record.id == *id);
-    first.is_some_and(|one| one.cause.is_ours())
 }
 
 fn pick(systems: &[System], at: usize) -> Option<&System> {

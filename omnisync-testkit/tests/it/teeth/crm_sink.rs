@@ -164,3 +164,9 @@ fn refused_values_that_are_dropped_are_caught() {
 fn a_refusal_that_looks_like_a_conflict_is_caught() {
     check(Bug::RefusalIsConflict, "c12");
 }
+
+#[test]
+fn a_record_that_does_not_tell_its_creation_is_caught() {
+    check(Bug::ForgetsCreations, "c13");
+    check(Bug::TellsCreationsByKey, "c13");
+}

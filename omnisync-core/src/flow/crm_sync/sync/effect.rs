@@ -10,6 +10,7 @@ use crate::error::PortError;
 use crate::flow::crm_sync::documents::{Kept, LinkState};
 use crate::flow::crm_sync::look::look;
 use crate::flow::crm_sync::write::{Prepared, Remedy, known, look_again, perform, prepare, remedy};
+use crate::port::{CrmRecord, Sight, Snapshot};
 
 impl CrmSync {
     pub(super) async fn write(
@@ -77,6 +78,9 @@ impl CrmSync {
             Ok(receipt) => {
                 new = (kind == IntentKind::Create).then(|| receipt.id.clone());
                 record.acknowledged(&target.system, receipt.id, receipt.version);
+                if new.is_some() && system.sink().capability().unique_keys {
+                    record.stands_alone(&target.system, now);
+                }
             }
             Err(error) => {
                 let system = &target.system;
@@ -162,6 +166,7 @@ impl CrmSync {
                 let is_free = self.is_free(&link.content, system, only).await?;
                 if is_free {
                     link.content.met(system, only.clone());
+                    link.content.stands_alone(system, now);
                     return Ok(Some(only.clone()));
                 }
                 link.content.duplicate(system, only, now);
@@ -171,6 +176,10 @@ impl CrmSync {
                     link.content.duplicate(system, id, now);
                 }
             }
+        }
+        let (known, _) = known(&self.landscape, &link.content, system)?;
+        if known.sink().capability().creates_once {
+            link.content.never_made(system);
         }
         let until = LinkRecord::refused_until(policy, now);
         let reason = format!("{system} has another record with the natural key");
@@ -196,16 +205,27 @@ impl CrmSync {
             return Ok(Driven::Done);
         };
         link.content.met(system, only.clone());
+        link.content.stands_alone(system, self.worker.now());
+        self.adopt(link, system, only).await
+    }
+
+    /// Stores a link that counts on a record since it was found, and then says so to the record.
+    async fn adopt(
+        &self,
+        link: &mut Kept<LinkRecord>,
+        system: &SystemName,
+        id: &ForeignId,
+    ) -> Result<Driven, PortError> {
         let now = self.worker.now();
         if !self.save(link, LinkState::Working, Some(now)).await? {
             return Ok(Driven::Raced);
         }
-        self.bind(&link.content.entity, system, only, link.content.link)
-            .await?;
+        let (entity, own) = (&link.content.entity, link.content.link);
+        self.bind(entity, system, id, own).await?;
         Ok(Driven::Done)
     }
 
-    /// True if no other link counts on a record.
+    /// True if no other link counts on a record, or may have created it.
     async fn is_free(
         &self,
         link: &LinkRecord,
@@ -214,10 +234,44 @@ impl CrmSync {
     ) -> Result<bool, PortError> {
         let entry = self.documents.record(&link.entity, system, id).await?;
         let other = entry.and_then(|entry| entry.content.link);
-        match other.filter(|other| *other != link.link) {
-            Some(other) => Ok(!self.has_member(other, system, id).await?),
-            None => Ok(true),
+        if let Some(other) = other {
+            return Ok(other == link.link || !self.has_member(other, system, id).await?);
         }
+        self.is_unmade(link, system, id).await
+    }
+
+    /// True if no other link waits for the record as for one that it created.
+    async fn is_unmade(
+        &self,
+        link: &LinkRecord,
+        system: &SystemName,
+        id: &ForeignId,
+    ) -> Result<bool, PortError> {
+        let (known, map) = known(&self.landscape, link, system)?;
+        if !known.sink().capability().creates_once {
+            return Ok(true);
+        }
+        let record = CrmRecord {
+            object: map.object().to_owned(),
+            id: id.clone(),
+        };
+        let sight = known.sink().read(&record, &map.key_natives()).await?;
+        let Sight::Present(Snapshot {
+            creation: Some(creation),
+            ..
+        }) = sight
+        else {
+            return Ok(true);
+        };
+        let maker = LinkRecord::link_of_creation(&creation);
+        let Some(maker) = maker.filter(|maker| *maker != link.link) else {
+            return Ok(true);
+        };
+        let stored = self.documents.link(maker).await?;
+        Ok(stored.is_none_or(|stored| {
+            let maker = &stored.content;
+            maker.entity != link.entity || !maker.is_of_creation(system, id, &creation)
+        }))
     }
 
     /// The records of `system` with the natural key of the link, without those that a person set
@@ -276,11 +330,7 @@ impl CrmSync {
                     link.content.duplicate(system, other, now);
                 }
                 link.content.found_created(system, first.clone());
-                if !self.save(link, LinkState::Working, Some(now)).await? {
-                    return Ok(Driven::Raced);
-                }
-                self.bind(&link.content.entity, system, first, link.content.link)
-                    .await?;
+                return self.adopt(link, system, first).await;
             }
         }
         Ok(Driven::Done)

@@ -10,7 +10,7 @@ use crate::crm::{EntityName, ForeignId, LinkId, SystemName};
 use crate::error::PortError;
 use crate::flow::crm_sync::documents::{RecordEntry, Saved};
 use crate::flow::crm_sync::hear::contended;
-use crate::flow::crm_sync::identify::{Identity, Joined, identify, join};
+use crate::flow::crm_sync::identify::{Identity, Joined, Kin, identify, join};
 use crate::flow::crm_sync::outcome::{CrmItem, CrmWork};
 use crate::flow::crm_sync::write::look_again;
 
@@ -21,6 +21,15 @@ const KEY_PAUSE: TimeDelta = TimeDelta::seconds(10);
 enum Introduced {
     To(LinkId),
     No(CrmWork),
+}
+
+/// What a link says of a record.
+#[derive(Clone, Copy)]
+enum Claim {
+    /// It is about to count on it.
+    Joins,
+    /// It counts on it, and is stored so.
+    Counts,
 }
 
 impl CrmSync {
@@ -99,23 +108,32 @@ impl CrmSync {
         let mut was_looked_at = false;
         for _ in 0..CONFLICTS_MAX {
             let (reason, again) = match identify(&self.documents, &self.landscape, entry).await? {
-                Identity::Link { link: found, key } => {
+                Identity::Link(kin) => {
+                    let found = kin.link;
                     item.link = Some(found);
-                    match self.take_part(entry, found, key, was_looked_at).await? {
+                    match self.take_part(entry, &kin, was_looked_at).await? {
                         Joined::Yes => return Ok(Introduced::To(found)),
                         Joined::No => continue,
-                        Joined::Behind(first) if !was_looked_at => {
-                            // The first one may be removed, or have another key by now.
+                        joined @ (Joined::Behind(_) | Joined::Creating) if !was_looked_at => {
+                            // The first one may be removed, or have another key by now. What became
+                            // of a creation is found out before anything else takes its place.
                             was_looked_at = true;
-                            let hint = (&entry.system, &first);
+                            let first = match &joined {
+                                Joined::Behind(first) => Some((&entry.system, first)),
+                                _ => None,
+                            };
                             let none = VecDeque::new();
-                            let first = self.work(found, Some(hint), &[], &none, &mut item.notices);
+                            let first = self.work(found, first, &[], &none, &mut item.notices);
                             if let Some(CrmWork::Busy) = first.await? {
                                 let until = self.worker.now() + STALE_PAUSE;
                                 self.settle(entry, None, Some(until), None).await?;
                                 return Ok(Introduced::No(CrmWork::Busy));
                             }
                             continue;
+                        }
+                        Joined::Creating => {
+                            let reason = "a record with its natural key is being created";
+                            (reason.to_owned(), Some(self.worker.now() + KEY_PAUSE))
                         }
                         Joined::Behind(_) => {
                             let reason = "another record of its system has its natural key";
@@ -151,18 +169,19 @@ impl CrmSync {
     async fn take_part(
         &self,
         entry: &RecordEntry,
-        link: LinkId,
-        key: Option<String>,
+        kin: &Kin,
         says_duplicate: bool,
     ) -> Result<Joined, PortError> {
         // Bound before it joins: once the link counts on it, its removal has to be heard.
-        let bound = self.bind(&entry.entity, &entry.system, &entry.id, link);
+        let (entity, system, id) = (&entry.entity, &entry.system, &entry.id);
+        let bound = self.lead_to(kin.link, Claim::Joins, (entity, system, id));
         if !bound.await? {
             // Another link counts on it since this one was found.
             return Err(contended("crm_sync.identify"));
         }
         let documents = &self.documents;
-        join(documents, &self.worker, entry, link, key, says_duplicate).await
+        let (landscape, worker) = (&self.landscape, &self.worker);
+        join(documents, landscape, worker, entry, kin, says_duplicate).await
     }
 
     /// The hints that were seen are dealt with; those that came since are not.
@@ -192,9 +211,8 @@ impl CrmSync {
         Ok(())
     }
 
-    /// Writes which link a record belongs to, so that its hints lead there. For a record that we
-    /// created or met only once the link says so: one that takes no part must not be taken for its
-    /// member. False for a record that is part of another link.
+    /// Writes that a record belongs to a link, which is stored and counts on it. False for a record
+    /// that is part of another link: then it is no part of this one.
     pub(super) async fn bind(
         &self,
         entity: &EntityName,
@@ -202,15 +220,38 @@ impl CrmSync {
         id: &ForeignId,
         link: LinkId,
     ) -> Result<bool, PortError> {
+        let record = (entity, system, id);
+        self.lead_to(link, Claim::Counts, record).await
+    }
+
+    /// Writes which link a record belongs to, so that its hints lead there. For a record that we
+    /// created or met only once the link says so: one that takes no part must not be taken for its
+    /// member. False for a record that is part of another link.
+    ///
+    /// Of two links at most one counts on a record for good. Each is stored with the record before
+    /// it is written here that it counts on it. Whoever leads the record elsewhere after that looks
+    /// at the link later than that, and finds the record there; whoever looked before finds the
+    /// document changed, and looks again.
+    async fn lead_to(
+        &self,
+        link: LinkId,
+        claim: Claim,
+        (entity, system, id): (&EntityName, &SystemName, &ForeignId),
+    ) -> Result<bool, PortError> {
+        let counts = matches!(claim, Claim::Counts);
         for _ in 0..CONFLICTS_MAX {
             let stored = self.documents.record(entity, system, id).await?;
             let mut entry = stored.unwrap_or_else(|| RecordEntry::unheard(entity, system, id));
             match entry.content.link {
-                Some(same) if same == link => return Ok(true),
+                Some(same) if same == link && (entry.content.counted || !counts) => {
+                    return Ok(true);
+                }
+                Some(same) if same == link => {}
                 Some(other) if self.has_member(other, system, id).await? => return Ok(false),
                 _ => {}
             }
             entry.content.link = Some(link);
+            entry.content.counted = counts;
             entry.content.waits_for = None;
             if let Saved::Yes(_) = self.documents.save_record(&entry).await? {
                 return Ok(true);

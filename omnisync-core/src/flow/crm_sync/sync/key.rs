@@ -11,12 +11,11 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{CONFLICTS_MAX, CrmSync};
-use crate::crm::ledger::{KeyStanding, LinkRecord};
+use super::CrmSync;
+use crate::crm::ledger::LinkRecord;
 use crate::crm::{EntityName, FieldName, Fields, ForeignId, LinkId, Origin, SystemName};
 use crate::error::PortError;
-use crate::flow::crm_sync::documents::{Kept, KeyEntry, LinkState, Saved};
-use crate::flow::crm_sync::hear::contended;
+use crate::flow::crm_sync::documents::{Kept, LinkState, Reservation};
 
 /// How long a key that stands for another link is waited for: its record may be about to be removed,
 /// or to get another key.
@@ -30,12 +29,6 @@ pub(super) enum Keyed {
     Waits(DateTime<Utc>),
     /// Somebody else changed the link.
     Raced,
-}
-
-/// What became of a reservation.
-enum Reservation {
-    Ours,
-    Of(LinkId),
 }
 
 impl CrmSync {
@@ -60,9 +53,10 @@ impl CrmSync {
             return Ok(Keyed::Raced);
         }
         let mut freed = Vec::new();
-        match self.reserve(&link.content, &key).await? {
-            Reservation::Ours => freed = link.content.keyed(now),
-            Reservation::Of(other) => {
+        let (entity, own) = (&link.content.entity, link.content.link);
+        match self.documents.reserve(entity, &key, |_| own).await? {
+            Reservation::Taken(_) => freed = link.content.keyed(now),
+            Reservation::Of(other, _) => {
                 let since = link.content.claim.as_ref().map(|claim| claim.since);
                 let until = since.map_or(now, |since| since + TAKEN_PAUSE);
                 if until > now {
@@ -107,37 +101,6 @@ impl CrmSync {
         let key = key.or_else(|| back.cloned())?;
         let is_due = announced.is_some() || link.natural_key.as_ref() != Some(&key);
         is_due.then(|| (key, fields.to_vec()))
-    }
-
-    async fn reserve(&self, link: &LinkRecord, key: &str) -> Result<Reservation, PortError> {
-        for _ in 0..CONFLICTS_MAX {
-            let reserved = self.documents.key(&link.entity, key).await?;
-            let mut generation = 1;
-            let mut etag = None;
-            if let Some(reserved) = reserved {
-                let owner = reserved.content.link;
-                if owner != link.link {
-                    let stored = self.documents.link(owner).await?;
-                    let standing = stored.map(|stored| stored.content.key_standing(key));
-                    if standing != Some(KeyStanding::Free) {
-                        return Ok(Reservation::Of(owner));
-                    }
-                }
-                generation = reserved.content.generation + 1;
-                etag = reserved.etag;
-            }
-            // Ours is written again too: whoever was about to take it over loses.
-            let content = KeyEntry {
-                entity: link.entity.clone(),
-                key: key.to_owned(),
-                link: link.link,
-                generation,
-            };
-            if let Saved::Yes(_) = self.documents.reserve_key(&Kept { content, etag }).await? {
-                return Ok(Reservation::Ours);
-            }
-        }
-        Err(contended("crm_sync.reserve"))
     }
 
     /// A key may stand for a link that was never founded, since whoever was about to died. Then that

@@ -257,10 +257,11 @@ impl CrmSync {
                 Step::Look(target) => {
                     tally.looks += 1;
                     match self.observe(&mut link, &target, &policy).await {
-                        Ok((Outlook::Stale, _)) => {
+                        Ok(None) => return Ok(Driven::Raced),
+                        Ok(Some((Outlook::Stale, _))) => {
                             return self.rest(&mut link, Some(now + STALE_PAUSE)).await;
                         }
-                        Ok((_, native)) => seen = Some((target.system, native)),
+                        Ok(Some((_, native))) => seen = Some((target.system, native)),
                         Err(error) => return Err(self.postpone(&mut link, error, now).await),
                     }
                 }
@@ -291,19 +292,21 @@ impl CrmSync {
         self.rest(&mut link, Some(self.worker.now())).await
     }
 
+    /// Looks at a record. `None` where somebody else changed the link.
     async fn observe(
         &self,
         link: &mut Kept<LinkRecord>,
         target: &Target,
         policy: &SyncPolicy,
-    ) -> Result<(Outlook, Fields<Native>), PortError> {
+    ) -> Result<Option<(Outlook, Fields<Native>)>, PortError> {
+        let nothing = |outlook| Some((outlook, Fields::new()));
         let Some(id) = &target.id else {
-            return Ok((Outlook::NoNews, Fields::new()));
+            return Ok(nothing(Outlook::NoNews));
         };
         if !self.hear_of(link, target).await? {
             // It became part of another link before this one was known to count on it.
             link.content.release(&target.system, self.worker.now());
-            return Ok((Outlook::News, Fields::new()));
+            return Ok(nothing(Outlook::News));
         }
         let entity = link.content.entity.clone();
         let looked = look(
@@ -322,8 +325,13 @@ impl CrmSync {
                     .await?
                 {
                     Merged::Into(merge) => Observation::Merged(merge),
-                    Merged::Relinked => return Ok((Outlook::News, Fields::new())),
-                    Merged::Waits => return Ok((Outlook::Stale, Fields::new())),
+                    Merged::Relinked => {
+                        // Stored before it is said that the link counts on the other record.
+                        let now = self.worker.now();
+                        let saved = self.save(link, LinkState::Working, Some(now)).await?;
+                        return Ok(nothing(Outlook::News).filter(|_| saved));
+                    }
+                    Merged::Waits => return Ok(nothing(Outlook::Stale)),
                 }
             }
             seen => {
@@ -339,7 +347,7 @@ impl CrmSync {
             policy,
             self.worker.now(),
         );
-        Ok((outlook, looked.native))
+        Ok(Some((outlook, looked.native)))
     }
 
     /// Records that others point at are looked at, though no event spoke of them.

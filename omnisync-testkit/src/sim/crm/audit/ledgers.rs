@@ -131,8 +131,31 @@ impl Auditor {
                 self.sim.mark(life_mark(life));
             }
         }
+        self.meet(books, &record);
         known.record = record;
         books.links.insert(known.record.link, known);
+    }
+
+    /// Which records are part of a link as it is stored now, and which version of each it met first.
+    fn meet(&self, books: &mut Books, record: &LinkRecord) {
+        let link = record.link;
+        let members = record.members.iter();
+        let members: Vec<_> = members
+            .filter_map(|(system, member)| Some((system, member.id.clone()?, &member.seen)))
+            .collect();
+        books
+            .met
+            .retain(|(of, id), _| *of != link || members.iter().any(|(_, one, _)| one == id));
+        for (system, id, seen) in members {
+            let log = self.system(system).map(|system| system.crm.changes_log(0));
+            let mut log = log.into_iter().flatten();
+            let first = log.find(|one| one.record.id == id && Some(&one.version) == seen.as_ref());
+            if let Some(first) = first {
+                let met = books.met.entry((link, id.clone()));
+                met.or_insert(first.number);
+            }
+            books.homes.entry(id).or_default().insert(link);
+        }
     }
 
     /// What is agreed gets a new version with every change, and never an old one.
@@ -199,7 +222,7 @@ impl Auditor {
                 continue;
             }
             // A record that was another link's has from there what it brings.
-            if books.was_of_another(after.link, field, base) {
+            if books.was_of_another(after, field, base) {
                 continue;
             }
             let detail = format!(
@@ -275,12 +298,20 @@ impl Books {
         value.cloned()
     }
 
-    /// A record of the system left another link, and this one never wrote the value there.
-    fn was_of_another(&self, link: LinkId, field: &FieldName, base: &Base) -> bool {
-        let system = &base.origin;
-        let mut others = self.links.values().map(|known| &known.record);
+    /// The record that the link has in the system was part of another link, left that, and this one
+    /// never wrote the value there.
+    fn was_of_another(&self, after: &LinkRecord, field: &FieldName, base: &Base) -> bool {
+        let (link, system) = (after.link, &base.origin);
+        let member = after.members.get(system);
+        let Some(id) = member.and_then(|member| member.id.as_ref()) else {
+            return false;
+        };
+        let mut homes = self.homes.get(id).into_iter().flatten();
+        let has_left = |home: &LinkId| {
+            *home != link && self.links_of(system, id).all(|of| of.record.link != *home)
+        };
         let mut announced = self.announced.iter();
-        others.any(|other| other.link != link && other.left.contains_key(system))
+        homes.any(has_left)
             && !announced.any(|(of, at, intent)| {
                 let written = intent.fields.get(field.as_str());
                 (*of, at) == (link, system) && written.is_some_and(|one| one.value == base.value)

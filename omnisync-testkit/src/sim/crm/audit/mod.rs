@@ -66,14 +66,16 @@ struct Books {
     links: BTreeMap<LinkId, Known>,
     /// Keys of the records that links were announced for, before the links were stored.
     founded: BTreeMap<LinkId, Text>,
+    /// The links of which each record ever was a part.
+    homes: BTreeMap<ForeignId, BTreeSet<LinkId>>,
     /// Every write that was ever announced.
     announced: Vec<(LinkId, SystemName, Intent)>,
     /// The newest change of each record that a read showed, as its number in the system's log.
     shown: BTreeMap<ForeignId, u64>,
     /// Every change of each record that a read showed, by its number.
     sights: BTreeMap<ForeignId, BTreeSet<u64>>,
-    /// The same of the first read of each record.
-    met: BTreeMap<ForeignId, u64>,
+    /// The same of the first sight of each record that a link kept since the record joined it.
+    met: BTreeMap<(LinkId, ForeignId), u64>,
     /// Changes of each system that were looked at.
     read: Vec<usize>,
     /// Writes that changed what a record holds, or its being there.
@@ -132,6 +134,7 @@ impl Auditor {
             people,
             links: BTreeMap::new(),
             founded: BTreeMap::new(),
+            homes: BTreeMap::new(),
             announced: Vec::new(),
             shown: BTreeMap::new(),
             sights: BTreeMap::new(),
@@ -207,15 +210,7 @@ impl Auditor {
         };
         if write.key.collection == CRM_LINKS {
             match serde_json::from_str(content.body.get()) {
-                Ok(record) => {
-                    let record: LinkRecord = record;
-                    let seen = record.members.values().filter(|one| one.seen.is_some());
-                    books
-                        .people
-                        .kept
-                        .extend(seen.filter_map(|one| one.id.clone()));
-                    self.link_stored(books, record);
-                }
+                Ok(record) => self.link_stored(books, record),
                 Err(error) => self.violate("setup", format!("a link cannot be read: {error}")),
             }
         } else if write.key.collection == CRM_RECORDS {
@@ -245,11 +240,6 @@ impl Auditor {
                 .map(|one| one.number),
             _ => of_record.next_back().map(|one| one.number),
         };
-        // The ledger met the record when it first kept what it saw, whoever died before.
-        if !books.people.kept.contains(&record.id) {
-            let number = number.unwrap_or_default();
-            books.met.insert(record.id.clone(), number);
-        }
         let sights = books.sights.entry(record.id.clone()).or_default();
         sights.extend(number);
         let newest = books.shown.entry(record.id.clone()).or_default();

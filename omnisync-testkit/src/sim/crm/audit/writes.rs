@@ -256,7 +256,9 @@ impl Books {
         }
         // A record that joins gets what it lacks, whether it ever had it or not; also what somebody
         // typed and took away again unseen.
-        let met = self.met.get(id).copied().unwrap_or_default();
+        let links = self.links_of(&system.plan.name, id);
+        let met = links.filter_map(|of| self.met.get(&(of.record.link, id.clone())));
+        let met = met.max().copied().unwrap_or_default();
         if value.is_none() && (earlier.number <= met || self.was_always_empty(system, id, field)) {
             return None;
         }

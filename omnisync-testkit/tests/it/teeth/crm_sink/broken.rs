@@ -46,6 +46,8 @@ pub(super) enum Bug {
     StartsOverOldCursors,
     DropsRefusedValues,
     RefusalIsConflict,
+    ForgetsCreations,
+    TellsCreationsByKey,
 }
 
 #[derive(Debug)]
@@ -122,6 +124,12 @@ impl CrmSink for Broken {
                     snapshot.fields.retain(|_, value| *value != Native::Null);
                 }
                 Bug::VersionsByContent => snapshot.version = self.content(&record.id),
+                Bug::ForgetsCreations => snapshot.creation = None,
+                Bug::TellsCreationsByKey => {
+                    let row = self.inner.snapshot(&record.id).unwrap();
+                    let number = row.state.fields.get("Number").and_then(Native::as_text);
+                    snapshot.creation = number.map(|number| format!("contract-{number}"));
+                }
                 Bug::ReadsWhatWasWritten => {
                     if let Some(code) = snapshot.fields.get_mut("Code") {
                         *code = text(" ab ");
