@@ -385,7 +385,7 @@ impl Documents {
         self.get(&natural_key(entity, key)).await
     }
 
-    /// Reserves a key for the link that `taker` names for so many times that it was taken, unless it
+    /// Reserves a key for the link that `taker` names for the generation of the reservation, unless it
     /// stands for another one. A reservation counts as long as its link says so.
     pub(super) async fn reserve(
         &self,
@@ -395,8 +395,10 @@ impl Documents {
     ) -> Result<Reservation, PortError> {
         for _ in 0..CONFLICTS_MAX {
             let reserved = self.key(entity, key).await?;
-            let taken = reserved.as_ref().map_or(0, |kept| kept.content.generation);
-            let link = taker(taken + 1);
+            let generation = reserved
+                .as_ref()
+                .map_or(1, |kept| kept.content.generation + 1);
+            let link = taker(generation);
             if let Some(owner) = reserved.as_ref().map(|kept| kept.content.link)
                 && owner != link
             {
@@ -412,7 +414,7 @@ impl Documents {
                 entity: entity.clone(),
                 key: key.to_owned(),
                 link,
-                generation: taken + 1,
+                generation,
             };
             let etag = reserved.and_then(|kept| kept.etag);
             if let Saved::Yes(_) = self.reserve_key(&Kept { content, etag }).await? {
