@@ -98,9 +98,9 @@ fn a_taken_key_that_is_overwritten_is_caught() {
 
 #[test]
 fn a_repeated_creation_that_creates_is_caught() {
-    check(Bug::CreatesTwice, "c05 c06");
+    check(Bug::CreatesTwice, "c05 c06 c13");
     let no_keys = CrmCapability::strict().without_unique_keys();
-    check_with(no_keys, Bug::CreatesTwice, "c06");
+    check_with(no_keys, Bug::CreatesTwice, "c06 c13");
 }
 
 #[test]
