@@ -96,6 +96,8 @@ impl LinkRecord {
             match self.need(system, lenses, worker, policy, now) {
                 Need::Nothing => self.members.of(system).obstacle = None,
                 Need::Later(again) => {
+                    // What waits does so for reasons of its own.
+                    self.members.of(system).obstacle = None;
                     until = Some(until.map_or(again, |until| until.min(again)));
                 }
                 Need::Look => {
