@@ -125,7 +125,7 @@ fn readable(fields: Fields<Observed>) -> Fields<Option<Value>> {
         .collect()
 }
 
-/// Which link a key stands for, or is reserved for now.
+/// Which link a key stands for, or is reserved from now on.
 async fn reserve(
     documents: &Documents,
     entry: &RecordEntry,

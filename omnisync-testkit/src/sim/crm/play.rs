@@ -183,7 +183,7 @@ impl CrmPlay {
     }
 
     /// Nothing can be done before somebody brings back a record that was removed before it was known
-    /// everywhere, and that others point at: it is looked for now and then, and people are told.
+    /// everywhere, and that others point at: it is sought now and then, and people are told.
     fn waits_for_a_record(&self, link: &Document) -> bool {
         let Ok(parsed) = link.parse::<LinkRecord>() else {
             return false;
