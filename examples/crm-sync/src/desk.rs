@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use omnisync_core::PortError;
 use omnisync_core::crm::ledger::{
     Choice, ConflictId, Decision, FieldPolicy, LinkRecord, Presence, Verdict,
 };
 use omnisync_core::crm::{EntityName, FieldKind, ForeignId, Native, SystemName};
+use omnisync_core::flow::CrmPage;
 use omnisync_core::port::DocumentKey;
 
 use crate::check;
@@ -233,39 +235,34 @@ async fn entered(office: &Office, conflict: ConflictId, text: &str) -> Result<Ch
 pub(crate) async fn conflicts(data: &Path) -> Result<(), HostError> {
     let (folder, kept) = DataFolder::of_run(data)?;
     let office = Office::resume(&folder, kept)?;
-    let mut lines = Vec::new();
-    let mut from = None;
-    loop {
-        let page = office
-            .desk
-            .open_conflicts(from.as_deref(), PAGE_DOCUMENTS)
-            .await?;
-        lines.extend(
-            page.items
-                .iter()
-                .map(|open| ConflictLine::open(open).text()),
-        );
-        lines.extend(page.unreadable.iter().map(unreadable));
-        from = page.continuation;
-        if from.is_none() {
-            return say_sorted(lines, "nothing waits for a person");
-        }
-    }
+    let page = async |from: Option<&str>| office.desk.open_conflicts(from, PAGE_DOCUMENTS).await;
+    let lines = every_page(page, |open| [ConflictLine::open(open).text()]).await?;
+    say_sorted(lines, "nothing waits for a person")
 }
 
 /// Lists what waits for something but a decision.
 pub(crate) async fn waiting(data: &Path) -> Result<(), HostError> {
     let (folder, kept) = DataFolder::of_run(data)?;
     let office = Office::resume(&folder, kept)?;
+    let page = async |from: Option<&str>| office.desk.waiting(from, PAGE_DOCUMENTS).await;
+    let lines = every_page(page, waits::lines).await?;
+    say_sorted(lines, "nothing waits")
+}
+
+/// The lines of a list, up to its end.
+async fn every_page<T, L: IntoIterator<Item = String>>(
+    page: impl AsyncFn(Option<&str>) -> Result<CrmPage<T>, PortError>,
+    lines_of: impl Fn(&T) -> L,
+) -> Result<Vec<String>, HostError> {
     let mut lines = Vec::new();
     let mut from = None;
     loop {
-        let page = office.desk.waiting(from.as_deref(), PAGE_DOCUMENTS).await?;
-        lines.extend(page.items.iter().flat_map(waits::lines));
-        lines.extend(page.unreadable.iter().map(unreadable));
-        from = page.continuation;
+        let found = page(from.as_deref()).await?;
+        lines.extend(found.items.iter().flat_map(&lines_of));
+        lines.extend(found.unreadable.iter().map(unreadable));
+        from = found.continuation;
         if from.is_none() {
-            return say_sorted(lines, "nothing waits");
+            return Ok(lines);
         }
     }
 }
