@@ -2,35 +2,16 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use clap::Args;
 use omnisync_core::event::{CloudEvent, parse_batch_each};
 
 use crate::error::{InspectError, chain};
 
-#[derive(Debug, Args)]
-pub(crate) struct Arguments {
-    /// An event, or a list of events, as JSON.
-    #[arg(value_name = "FILE", required = true)]
-    file: Vec<PathBuf>,
-}
-
-impl Arguments {
-    pub(crate) fn new(file: &Path) -> Self {
-        Self {
-            file: vec![file.to_owned()],
-        }
-    }
-}
-
 /// Writes a line for each event, and gives what is wrong with the others.
-pub(crate) fn run(
-    arguments: &Arguments,
-    lines: &mut dyn Write,
-) -> Result<Vec<String>, InspectError> {
+pub(crate) fn run(files: &[PathBuf], lines: &mut dyn Write) -> Result<Vec<String>, InspectError> {
     let mut problems = Vec::new();
-    for path in &arguments.file {
+    for path in files {
         let document = fs::read(path).map_err(InspectError::read(path))?;
         let wrong = |source| InspectError::CloudEvents {
             path: path.clone(),

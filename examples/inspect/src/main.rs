@@ -8,6 +8,7 @@ mod self_test;
 mod sf_cdc;
 
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -28,11 +29,19 @@ enum Command {
     SfCdc(sf_cdc::Arguments),
     /// Events of Dynamics 365: contexts of operations, call-backs of the connector, pages of change
     /// tracking.
-    Dataverse(dataverse::Arguments),
+    Dataverse {
+        /// Body of an event, of a call-back or of a page, as JSON.
+        #[arg(value_name = "FILE", required = true)]
+        file: Vec<PathBuf>,
+    },
     /// A data package of Finance & Operations, and what is wrong with it.
     Package(package::Arguments),
     /// Cloud events, one or a batch.
-    Cloudevent(cloudevent::Arguments),
+    Cloudevent {
+        /// An event, or a list of events, as JSON.
+        #[arg(value_name = "FILE", required = true)]
+        file: Vec<PathBuf>,
+    },
     /// Inspects files of its own, and says whether everything in them was seen.
     SelfTest,
 }
@@ -53,9 +62,9 @@ fn run(command: Command) -> Result<ExitCode, InspectError> {
     let mut lines = io::stdout().lock();
     let problems = match command {
         Command::SfCdc(arguments) => sf_cdc::run(&arguments, &mut lines)?,
-        Command::Dataverse(arguments) => dataverse::run(&arguments, &mut lines)?,
+        Command::Dataverse { file } => dataverse::run(&file, &mut lines)?,
         Command::Package(arguments) => package::run(&arguments, &mut lines)?,
-        Command::Cloudevent(arguments) => cloudevent::run(&arguments, &mut lines)?,
+        Command::Cloudevent { file } => cloudevent::run(&file, &mut lines)?,
         Command::SelfTest => {
             self_test::run(&mut lines)?;
             Vec::new()

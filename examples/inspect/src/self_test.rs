@@ -18,8 +18,8 @@ pub(crate) fn run(report: &mut dyn Write) -> Result<(), InspectError> {
 
     let folder = fixtures.join("dynamics");
     let mut shown = Vec::new();
-    let events = dataverse::Arguments::new(&folder.join("account-update.json"));
-    dataverse::run(&events, &mut shown)?;
+    let events = folder.join("account-update.json");
+    dataverse::run(&[events], &mut shown)?;
     package::run(
         &package::Arguments::new(&folder.join("package")),
         &mut shown,
@@ -28,8 +28,8 @@ pub(crate) fn run(report: &mut dyn Write) -> Result<(), InspectError> {
 
     let folder = fixtures.join("cloudevent");
     let mut shown = Vec::new();
-    let events = cloudevent::Arguments::new(&folder.join("batch.json"));
-    for problem in cloudevent::run(&events, &mut shown)? {
+    let events = folder.join("batch.json");
+    for problem in cloudevent::run(&[events], &mut shown)? {
         shown.extend(format!("{}\n", sf_cdc::without_folder(&problem)).bytes());
     }
     compare("cloudevent", &shown, &folder.join("expected.txt"))?;
