@@ -8,9 +8,8 @@ use omnisync_core::ErrorKind;
 use omnisync_core::port::{Clock as _, Disposition, EventSource as _, Settled};
 use omnisync_testkit::server::service_bus::{Entity, Fault, MessageState, NewMessage, Step};
 
-use super::support::{LOCK, World, one, queue, run, take};
+use super::support::{LOCK, SECOND, World, one, queue, run, take};
 
-const SECOND: Duration = Duration::from_secs(1);
 const ERP: &str = "orders/Subscriptions/erp";
 
 async fn subscription() -> (World, ServiceBusSource) {

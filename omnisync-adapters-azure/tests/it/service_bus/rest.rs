@@ -13,9 +13,7 @@ use omnisync_http::{
 use omnisync_testkit::ids::SeqIds;
 use omnisync_testkit::server::service_bus::{Entity, Fault, MessageState, NewMessage, Step};
 
-use super::support::{LOCK, World, one, run, take};
-
-const SECOND: Duration = Duration::from_secs(1);
+use super::support::{LOCK, SECOND, World, one, run, take};
 
 #[test]
 fn a_retry_is_a_scheduled_copy_that_counts_on() {

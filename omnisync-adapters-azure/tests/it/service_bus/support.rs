@@ -9,7 +9,7 @@ use omnisync_adapters_azure::service_bus::{
     ServiceBusConfig, ServiceBusParts, ServiceBusRestConfig, ServiceBusRestSource,
     ServiceBusSender, ServiceBusSource, TlsDial,
 };
-use omnisync_core::port::{Clock, Delivery, EventSource};
+use omnisync_core::port::{Clock, DeadLetterReason, Delivery, Disposition, EventSource};
 use omnisync_http::{Client, ReqwestConfig, Transport};
 use omnisync_testkit::ids::SeqIds;
 use omnisync_testkit::server::service_bus::{
@@ -77,6 +77,7 @@ pub(crate) struct World {
 }
 
 pub(crate) const LOCK: Duration = Duration::from_secs(30);
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 impl World {
     pub(crate) async fn new() -> Self {
@@ -172,6 +173,13 @@ impl World {
 /// A queue that detects duplicates, or not.
 pub(crate) fn queue(name: &str, change: impl FnOnce(&mut Manners)) -> Entity {
     Entity::queue(name).with(change)
+}
+
+pub(crate) fn dead_letter(description: &str) -> Disposition {
+    Disposition::DeadLetter {
+        reason: DeadLetterReason::ValidationFailure,
+        description: description.to_owned(),
+    }
 }
 
 /// The only delivery that comes.
