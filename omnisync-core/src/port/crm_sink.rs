@@ -39,7 +39,7 @@ use crate::error::PortError;
 /// 12. A value that the system refuses gives `Invalid` and changes nothing of the record.
 /// 13. Where `capability().creates_once`, a `read` of a record in use tells the key of the `create`
 ///     that brought it about, whoever changed it since, and none of a record that came about in
-///     another way.
+///     another way. Elsewhere it tells none.
 ///
 /// # Cancel safety
 /// A dropped write may or may not have taken effect. Read back.

@@ -35,19 +35,22 @@ pub enum KeyStanding {
     Free,
 }
 
+impl MemberRecord {
+    /// Creations that were announced and may bring a record about, or may have.
+    fn creations(&self) -> impl Iterator<Item = &Intent> {
+        let writes = self.intent.iter().chain(&self.unfinished);
+        writes.filter(|one| one.kind == IntentKind::Create)
+    }
+}
+
 impl LinkRecord {
     /// True once nothing of the record is in use anywhere, and nothing of it can come to be but by
     /// somebody who brings it back.
     pub fn is_over(&self) -> bool {
-        let is_out = |member: &MemberRecord| {
-            let creation = |one: &Intent| one.kind == IntentKind::Create;
-            let creates = member.intent.as_ref().is_some_and(creation)
-                || member.unfinished.as_ref().is_some_and(creation);
-            match member.presence {
-                Presence::None => member.id.is_none() && !creates,
-                Presence::InUse => false,
-                Presence::Gone | Presence::Merged { .. } => !member.look && member.intent.is_none(),
-            }
+        let is_out = |member: &MemberRecord| match member.presence {
+            Presence::None => member.id.is_none() && member.creations().next().is_none(),
+            Presence::InUse => false,
+            Presence::Gone | Presence::Merged { .. } => !member.look && member.intent.is_none(),
         };
         let never_was = self.fields.is_empty();
         self.life.held.is_none()
@@ -71,10 +74,9 @@ impl LinkRecord {
     /// True if a creation in `system` was announced and may have brought a record about: one with
     /// the key of the link is taken for it, whatever became of the link since.
     pub fn may_have_created(&self, system: &SystemName) -> bool {
-        self.members.get(system).is_some_and(|member| {
-            let mut writes = member.intent.iter().chain(&member.unfinished);
-            member.id.is_none() && writes.any(|one| one.kind == IntentKind::Create)
-        })
+        self.members
+            .get(system)
+            .is_some_and(|member| member.id.is_none() && member.creations().next().is_some())
     }
 
     /// The key of an announced creation: the same for every attempt at this record in this life, and
@@ -99,9 +101,8 @@ impl LinkRecord {
             if let Some(known) = &member.id {
                 return known == id;
             }
-            let mut writes = member.intent.iter().chain(&member.unfinished);
-            writes
-                .any(|one| one.kind == IntentKind::Create && self.creation_key(system, one) == key)
+            let mut creations = member.creations();
+            creations.any(|one| self.creation_key(system, one) == key)
         })
     }
 

@@ -237,7 +237,6 @@ impl LinkRecord {
         if let Some(member) = self.members.get_mut(system) {
             let unfinished = member.unfinished.take();
             member.intent = member.intent.take().or(unfinished);
-            member.obstacle = None;
         }
         self.acknowledged(system, id, None);
     }

@@ -301,8 +301,9 @@ impl People {
             None if points => return,
             _ => Native::Null,
         };
-        self.sim
-            .mark(if points { "referred" } else { "unreferred" });
+        if points {
+            self.sim.mark("referred");
+        }
         self.set(record, system, NATIVE_PARENT, parent, systems);
     }
 

@@ -26,11 +26,11 @@ impl Auditor {
                 let marks = mark.is_some()
                     && change.cause == ChangeCause::Update
                     && asked.all(|one| Some(&one.field) == mark);
-                *(if marks {
-                    &mut books.marks
+                if marks {
+                    books.marks += 1;
                 } else {
-                    &mut books.writes
-                }) += 1;
+                    books.writes += 1;
+                }
                 self.tell(change);
                 self.wrote_in(books, system, change);
             }
