@@ -53,22 +53,24 @@ fn reference(field: &FieldName, awaited: &Awaited) -> String {
     let target = Value::Reference(Box::new(awaited.reference.clone()));
     let target = show(Some(&target));
     let since = awaited.since.map(time).unwrap_or_default();
-    let overdue = if awaited.overdue.is_some() {
-        ", which is overdue"
-    } else {
-        ""
-    };
+    let overdue = overdue(awaited.overdue);
     format!("{field} points at {target}, which nobody knows, since {since}{overdue}")
 }
 
 fn obstacle(obstacle: &Obstacle) -> String {
-    let (reason, until) = (&obstacle.reason, time(obstacle.until));
-    format!("nothing is written, since {reason}; tried again at {until}")
+    let (reason, since, until) = (&obstacle.reason, time(obstacle.since), time(obstacle.until));
+    let overdue = overdue(obstacle.overdue);
+    format!("nothing is written since {since}{overdue}: {reason}; tried again at {until}")
 }
 
 fn refusal(field: &FieldName, refusal: &Refusal) -> String {
-    let (reason, until) = (&refusal.reason, time(refusal.until));
-    format!("{field} is not written, since {reason}; tried again at {until}")
+    let (reason, since, until) = (&refusal.reason, time(refusal.since), time(refusal.until));
+    let overdue = overdue(refusal.overdue);
+    format!("{field} is not written since {since}{overdue}: {reason}; tried again at {until}")
+}
+
+fn overdue(told: Option<DateTime<Utc>>) -> &'static str {
+    told.map_or("", |_| ", which is overdue")
 }
 
 fn time(at: DateTime<Utc>) -> String {

@@ -12,6 +12,7 @@ mod landscape;
 mod looking;
 mod merging;
 mod moody;
+mod notices;
 mod parking;
 
 use kit::{Office, Setting};

@@ -137,7 +137,7 @@ fn what_no_system_can_hold_waits_and_says_why() {
     host.says(&["resolve", id, "--value", &long, "--by", "ann"]);
 
     let waiting = host.says(&["waiting"]);
-    let why = "phone is not written, since";
+    let why = "phone is not written since";
     assert!(waiting.contains(&key(&conflict)), "{waiting}");
     assert!(waiting.contains(why), "{waiting}");
     assert!(waiting.contains("tried again at"), "{waiting}");

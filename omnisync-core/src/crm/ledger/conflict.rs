@@ -27,6 +27,10 @@ impl ConflictId {
     pub const fn link(self) -> LinkId {
         self.link
     }
+
+    pub(super) const fn number(self) -> u64 {
+        self.number
+    }
 }
 
 impl fmt::Display for ConflictId {

@@ -213,6 +213,13 @@ pub struct Obstacle {
     /// one of them is tried at once. Empty where time is all that helps.
     #[serde(default, skip_serializing_if = "Fields::is_empty")]
     pub fields: Fields<u64>,
+    /// When it had lasted for longer than the rules allow, and people were told.
+    #[serde(
+        default,
+        with = "crate::instant::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub overdue: Option<DateTime<Utc>>,
 }
 
 /// Why a field is not written to a system at present.
@@ -229,6 +236,13 @@ pub struct Refusal {
     /// When it is tried again.
     #[serde(with = "crate::instant")]
     pub until: DateTime<Utc>,
+    /// When it had lasted for longer than the rules allow, and people were told.
+    #[serde(
+        default,
+        with = "crate::instant::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub overdue: Option<DateTime<Utc>>,
 }
 
 impl MemberRecord {

@@ -24,6 +24,7 @@ mod member;
 mod members;
 mod merge;
 mod observe;
+mod overdue;
 mod overwritten;
 mod park;
 mod place;
@@ -46,8 +47,9 @@ pub use member::{
 pub use members::Members;
 pub use merge::MergeInto;
 pub use observe::{Observation, Observed, Outlook};
+pub use overdue::{Overdue, OverdueCause};
 pub use overwritten::{Told, Written};
-pub use park::{Awaited, Overdue};
+pub use park::Awaited;
 pub use plan::{Step, Target};
 pub use policy::{FieldPolicy, MergePolicy, SyncPolicy};
 pub use record::{Answer, Base, LIFE_FIRST, Life, LinkRecord};

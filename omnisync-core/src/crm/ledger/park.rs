@@ -7,7 +7,7 @@ use super::member::{MemberRecord, Presence};
 use super::policy::SyncPolicy;
 use super::record::LinkRecord;
 use crate::crm::fields::Fields;
-use crate::crm::name::{FieldName, SystemName};
+use crate::crm::name::FieldName;
 use crate::crm::value::Reference;
 
 /// A reference that leads nowhere yet.
@@ -38,19 +38,6 @@ pub struct Awaited {
         skip_serializing_if = "Option::is_none"
     )]
     pub overdue: Option<DateTime<Utc>>,
-}
-
-/// A reference that waits for longer than the rules allow.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overdue {
-    /// The system whose record points there.
-    pub system: SystemName,
-    /// The field.
-    pub field: FieldName,
-    /// What it points at, as the system names it.
-    pub reference: Reference,
-    /// Since when it waits.
-    pub since: DateTime<Utc>,
 }
 
 impl Awaited {
@@ -98,32 +85,6 @@ impl MemberRecord {
 }
 
 impl LinkRecord {
-    /// References that have waited for too long since the last time that this was asked: each is
-    /// told once, and counts as told when the record is stored.
-    pub fn overdue(&mut self, policy: &SyncPolicy, now: DateTime<Utc>) -> Vec<Overdue> {
-        let mut all = Vec::new();
-        for (system, member) in self.members.iter_mut() {
-            if member.presence != Presence::InUse {
-                continue;
-            }
-            for (field, awaited) in member.awaiting.iter_mut() {
-                let is_over = awaited
-                    .deadline(policy)
-                    .is_some_and(|deadline| deadline <= now);
-                if let (Some(since), true, None) = (awaited.since, is_over, awaited.overdue) {
-                    awaited.overdue = Some(now);
-                    all.push(Overdue {
-                        system: system.clone(),
-                        field: field.clone(),
-                        reference: awaited.reference.clone(),
-                        since,
-                    });
-                }
-            }
-        }
-        all
-    }
-
     /// Somebody mended what was in the way: what was refused is tried again, and what could not be
     /// read or led nowhere is looked at.
     pub fn retry(&mut self) {

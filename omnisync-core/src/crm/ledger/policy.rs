@@ -67,8 +67,8 @@ pub struct SyncPolicy {
     pub lease_seconds: u32,
     /// How often a reference that leads nowhere yet is looked at again, in seconds.
     pub park_retry_seconds: u32,
-    /// How long a reference may lead nowhere before it is overdue and people are told, in seconds;
-    /// `None` for however long it takes.
+    /// How long a reference may lead nowhere, or a write may have something in its way, before it is
+    /// overdue and people are told, in seconds; `None` for however long it takes.
     pub park_deadline_seconds: Option<u32>,
     /// How often a reference that is overdue is looked at again, in seconds. Once its record is
     /// known it is released all the same.

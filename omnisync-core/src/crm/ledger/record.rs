@@ -67,6 +67,9 @@ pub struct LinkRecord {
     /// Conflicts so far.
     #[serde(default)]
     pub conflicts_made: u64,
+    /// How many of these people were told of, or had nothing to decide in.
+    #[serde(default)]
+    pub conflicts_told: u64,
 }
 
 /// What is agreed about one field.
@@ -157,6 +160,7 @@ impl LinkRecord {
             decisions: Vec::new(),
             decisions_made: 0,
             conflicts_made: 0,
+            conflicts_told: 0,
         }
     }
 
@@ -199,6 +203,14 @@ impl LinkRecord {
     pub(super) fn next_conflict(&mut self) -> ConflictId {
         self.conflicts_made += 1;
         ConflictId::new(self.link, self.conflicts_made)
+    }
+
+    /// Open conflicts since the last time that this was asked: each is told once, and counts as told
+    /// when the record is stored.
+    pub fn untold_conflicts(&mut self) -> Vec<Conflict> {
+        let told = std::mem::replace(&mut self.conflicts_told, self.conflicts_made);
+        let open = self.conflicts.iter().filter(|one| one.is_open());
+        open.filter(|one| one.id.number() > told).cloned().collect()
     }
 
     pub(super) fn base(&self, field: &FieldName) -> Option<&Base> {

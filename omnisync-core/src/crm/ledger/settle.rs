@@ -448,9 +448,10 @@ impl MemberRecord {
         let before = self.obstacle.take().filter(|one| one.reason == reason);
         self.obstacle = Some(Obstacle {
             reason,
-            since: before.map_or(now, |before| before.since),
+            since: before.as_ref().map_or(now, |before| before.since),
             until,
             fields,
+            overdue: before.and_then(|before| before.overdue),
         });
     }
 
@@ -471,6 +472,7 @@ impl MemberRecord {
             version,
             since: before.map_or(now, |before| before.since),
             until,
+            overdue: before.and_then(|before| before.overdue),
         };
         self.refused.insert(field.clone(), refusal);
     }

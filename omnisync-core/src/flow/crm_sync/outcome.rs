@@ -1,4 +1,4 @@
-use crate::crm::ledger::Overdue;
+use crate::crm::ledger::{Conflict, Overdue};
 use crate::crm::{EntityName, ForeignId, LinkId, SystemName};
 use crate::error::PortError;
 
@@ -31,8 +31,10 @@ pub struct CrmItem {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CrmNotice {
-    /// A reference has waited for longer than the rules allow for the record that it points at. It is
-    /// released whenever that record comes.
+    /// A person has something to decide.
+    Conflict(Box<Conflict>),
+    /// A reference, or a write, has waited for longer than the rules allow. It goes on whenever what it
+    /// waits for comes.
     Overdue(Overdue),
 }
 

@@ -1,5 +1,5 @@
 use omnisync_core::crm::ledger::{
-    Awaited, ConflictSubject, FieldPolicy, LinkRecord, Overdue, SyncPolicy,
+    Awaited, ConflictSubject, FieldPolicy, LinkRecord, Overdue, OverdueCause, SyncPolicy,
 };
 use omnisync_core::crm::{ForeignId, ReferenceTarget};
 use omnisync_core::flow::CrmNotice;
@@ -59,8 +59,10 @@ fn a_reference_that_waits_for_too_long_is_told_once_and_says_since_when_and_for_
     };
     let expected = Overdue {
         system: system("sf"),
-        field: field("brand"),
-        reference: first.reference.clone(),
+        cause: OverdueCause::Reference {
+            field: field("brand"),
+            reference: first.reference.clone(),
+        },
         since: first.since.unwrap(),
     };
     assert_eq!((overdue, notices.len()), (&expected, 1));
@@ -68,7 +70,7 @@ fn a_reference_that_waits_for_too_long_is_told_once_and_says_since_when_and_for_
         system: system("sf"),
         id: brand,
     };
-    assert_eq!(overdue.reference.target, target);
+    assert_eq!(first.reference.target, target);
     let kept = awaited(&office, &shop).unwrap();
     assert_eq!(kept.since, first.since);
     assert!(kept.overdue > first.since);

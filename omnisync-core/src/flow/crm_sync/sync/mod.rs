@@ -238,42 +238,38 @@ impl CrmSync {
             let now = self.worker.now();
             match self.settle_keys(&mut link, now).await? {
                 Keyed::Yes => {}
-                Keyed::Waits(until) => return self.rest(&mut link, Some(until)).await,
+                Keyed::Waits(until) => return self.rest(&mut link, Some(until), notices).await,
                 Keyed::Raced => return Ok(Driven::Raced),
             }
             let lenses = self.landscape.lenses(&link.content.entity);
             let step = link.content.plan(&lenses, &policy, &self.worker.id, now);
             match step {
-                Step::Rest => return self.rest(&mut link, None).await,
+                Step::Rest => return self.rest(&mut link, None, notices).await,
                 Step::Busy(_) => return Ok(Driven::Busy),
-                Step::Wait(until) => {
-                    let overdue = link.content.overdue(&policy, now);
-                    let driven = self.rest(&mut link, Some(until)).await?;
-                    if matches!(driven, Driven::Done) {
-                        notices.extend(overdue.into_iter().map(CrmNotice::Overdue));
-                    }
-                    return Ok(driven);
-                }
+                Step::Wait(until) => return self.rest(&mut link, Some(until), notices).await,
                 Step::Look(target) => {
                     tally.looks += 1;
                     match self.observe(&mut link, &target, &policy).await {
                         Ok(None) => return Ok(Driven::Raced),
                         Ok(Some((Outlook::Stale, _))) => {
-                            return self.rest(&mut link, Some(now + STALE_PAUSE)).await;
+                            let until = now + STALE_PAUSE;
+                            return self.rest(&mut link, Some(until), notices).await;
                         }
                         Ok(Some((_, native))) => seen = Some((target.system, native)),
-                        Err(error) => return Err(self.postpone(&mut link, error, now).await),
+                        Err(error) => {
+                            return Err(self.postpone(&mut link, error, now, notices).await);
+                        }
                     }
                 }
                 Step::Find(system) => match self.find_created(&mut link, &system, &policy).await {
                     Ok(Driven::Done) => {}
                     Ok(other) => return Ok(other),
-                    Err(error) => return Err(self.postpone(&mut link, error, now).await),
+                    Err(error) => return Err(self.postpone(&mut link, error, now, notices).await),
                 },
                 Step::Seek(system) => match self.seek(&mut link, &system).await {
                     Ok(Driven::Done) => {}
                     Ok(other) => return Ok(other),
-                    Err(error) => return Err(self.postpone(&mut link, error, now).await),
+                    Err(error) => return Err(self.postpone(&mut link, error, now, notices).await),
                 },
                 Step::Write(target) => {
                     let native = match &seen {
@@ -284,12 +280,14 @@ impl CrmSync {
                     match self.write(&mut link, &target, native, &policy).await {
                         Ok(Driven::Raced) => return Ok(Driven::Raced),
                         Ok(_) => {}
-                        Err(error) => return Err(self.postpone(&mut link, error, now).await),
+                        Err(error) => {
+                            return Err(self.postpone(&mut link, error, now, notices).await);
+                        }
                     }
                 }
             }
         }
-        self.rest(&mut link, Some(self.worker.now())).await
+        self.rest(&mut link, Some(self.worker.now()), notices).await
     }
 
     /// Looks at a record. `None` where somebody else changed the link.
@@ -389,25 +387,32 @@ impl CrmSync {
         link: &mut Kept<LinkRecord>,
         error: PortError,
         now: DateTime<Utc>,
+        notices: &mut Vec<CrmNotice>,
     ) -> PortError {
         if error.is_of_store() {
             // What asks for time, or is down, is not asked to remember that.
             return error;
         }
         let again = look_again(&error, now);
-        match self.rest(link, Some(again)).await {
+        match self.rest(link, Some(again), notices).await {
             Ok(_) => error,
             Err(second) => second.no_sooner(error.retry_after()),
         }
     }
 
-    /// Stores the link as it is.
+    /// Stores the link as it is, with what people are told of it.
     async fn rest(
         &self,
         link: &mut Kept<LinkRecord>,
         until: Option<DateTime<Utc>>,
+        notices: &mut Vec<CrmNotice>,
     ) -> Result<Driven, PortError> {
-        let record = &link.content;
+        let record = &mut link.content;
+        let policy = self.landscape.policy(&record.entity);
+        let overdue = record.overdue(&policy, self.worker.now());
+        let opened = record.untold_conflicts();
+        let opened = opened.into_iter().map(Box::new).map(CrmNotice::Conflict);
+        let news = opened.chain(overdue.into_iter().map(CrmNotice::Overdue));
         let state = if record.open_conflicts().next().is_some() {
             LinkState::Conflict
         } else if until.is_some() {
@@ -415,11 +420,11 @@ impl CrmSync {
         } else {
             LinkState::Quiet
         };
-        if self.save(link, state, until).await? {
-            Ok(Driven::Done)
-        } else {
-            Ok(Driven::Raced)
+        if !self.save(link, state, until).await? {
+            return Ok(Driven::Raced);
         }
+        notices.extend(news);
+        Ok(Driven::Done)
     }
 
     async fn save(

@@ -16,6 +16,13 @@ impl Auditor {
     pub(in super::super) fn audit(&self, finish: &Finish) -> Result<(), Violation> {
         let books = self.books();
         for link in &finish.links {
+            if link.conflicts_told != link.conflicts_made {
+                let detail = format!(
+                    "of {} conflicts of {} people were told {}",
+                    link.conflicts_made, link.link, link.conflicts_told
+                );
+                return Err(Violation::new("I-S3", detail));
+            }
             self.check_convergence(&books, link, &finish.links)?;
         }
         self.check_identity(&books, finish)?;
