@@ -92,7 +92,7 @@ const T3_PROMISE: Promise = Promise {
 
 /// Every scenario with its pairs, preemptions and seeds. The two smallest are explored wholly, or
 /// nearly so; the others add what the smallest cannot show.
-const T1: [Share; 52] = [
+const T1: [Share; 55] = [
     share("solo", ALL, 0, 122_000),
     share("never-sent", ALL, 0, 20_000),
     share("duel", ALL, 440_000, 6_000),
@@ -135,6 +135,9 @@ const T1: [Share; 52] = [
     share("crm-2-max", 200, 0, 900),
     share("crm-3-manual", 200, 0, 900),
     share("crm-3-automation", 200, 0, 900),
+    share("crm-2-circle", 200, 0, 900),
+    share("crm-3-circle", 200, 0, 900),
+    share("crm-2-counting", 200, 0, 900),
     share("crm-2-deletes", 200, 0, 900),
     share("crm-2-in-turn", 200, 0, 900),
     share("crm-3-in-turn", 200, 0, 900),

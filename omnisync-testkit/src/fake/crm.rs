@@ -155,6 +155,13 @@ impl FakeCrm {
         self.engine("crm", &mut self.locked()).automate(true)
     }
 
+    /// Somebody switches every automation off for good: those that wait, too. Triggers stay.
+    pub fn stop_automations(&self) {
+        let mut inner = self.locked();
+        inner.automations_are_off = true;
+        inner.pending.clear();
+    }
+
     /// A call of the port.
     fn call<T>(
         &self,

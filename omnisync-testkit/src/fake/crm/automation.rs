@@ -21,7 +21,7 @@ impl Engine<'_> {
         let Some(object) = self.options.objects.get(object) else {
             return;
         };
-        if change.cause == ChangeCause::Automation {
+        if change.cause == ChangeCause::Automation || self.inner.automations_are_off {
             return;
         }
         for (index, automation) in object.automations.iter().enumerate() {

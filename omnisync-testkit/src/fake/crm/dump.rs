@@ -14,7 +14,7 @@ use super::record::{CrmState, Record, Standing};
 
 /// Everything that a [`FakeCrm`] holds, as data. Its past is not part of it: neither the versions
 /// that records had, nor what happened to them, nor events that nobody took. Let automations run
-/// before it is taken: those that wait are not part of it either.
+/// before it is taken: those that wait are not part of it either, nor that they are switched off.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CrmDump {

@@ -35,6 +35,7 @@ pub(super) struct Inner {
     pub(super) operations: u64,
     issued: u64,
     pub(super) pending: Vec<Pending>,
+    pub(super) automations_are_off: bool,
 }
 
 impl Inner {

@@ -282,6 +282,13 @@ pub enum Derived {
     /// A number from -90 to 90 with six digits that the texts of these fields determine: where an
     /// address lies. None while they are empty.
     Place(Vec<FieldName>),
+    /// That of a field, in another form.
+    Rewritten {
+        /// The field.
+        field: FieldName,
+        /// What is made of it.
+        by: Normaliser,
+    },
     /// One more than the field held.
     Counted,
 }
@@ -293,6 +300,10 @@ impl Derived {
             Self::Constant(value) => value.clone(),
             Self::CopyOf(field) => fields.get(field.as_str()).cloned().unwrap_or(Native::Null),
             Self::Joined(names) => Native::Text(joined(names, fields)),
+            Self::Rewritten { field, by } => {
+                let value = fields.get(field.as_str()).cloned();
+                by.apply(value.unwrap_or(Native::Null))
+            }
             Self::Place(names) => match joined(names, fields) {
                 text if text.is_empty() => Native::Null,
                 text => Native::Number(place(&text)),

@@ -35,8 +35,8 @@ pub(super) struct Setup {
     pub(super) tells_versions: bool,
     /// The clock of the second system is so far ahead.
     pub(super) skew: TimeDelta,
-    /// Systems change fields by themselves when others change.
-    pub(super) automates: bool,
+    /// What systems do by themselves.
+    pub(super) automates: Automates,
     /// Records say when a person has something to decide.
     pub(super) marks: bool,
     /// Records point at each other.
@@ -69,6 +69,18 @@ pub(super) struct SystemPlan {
     pub(super) mark: Option<FieldName>,
 }
 
+/// What systems do by themselves when fields change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Automates {
+    Nothing,
+    /// Each changes other fields than the one that changed.
+    Aside,
+    /// The first two change the very field, each back to its own liking.
+    InACircle,
+    /// The first two change the very field, to what it never was.
+    ForEver,
+}
+
 /// What a system makes of values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -87,7 +99,7 @@ impl Setup {
             removing: Removing::Deactivates,
             tells_versions: true,
             skew: TimeDelta::zero(),
-            automates: false,
+            automates: Automates::Nothing,
             marks: false,
             refers: false,
             unit: Duration::from_secs(1),
@@ -247,26 +259,49 @@ fn shape(at: usize, object: &str, way: Way, setup: &Setup) -> CrmObject {
     if setup.refers {
         shape = shape.with_field(field(NATIVE_PARENT), CrmField::text());
     }
-    match (setup.automates, at) {
+    automated(shape, at, setup.automates)
+}
+
+fn automated(shape: CrmObject, at: usize, automates: Automates) -> CrmObject {
+    // Later, in the name of somebody who is neither a person nor us.
+    let later = |when: &str, sets: Vec<(FieldName, Derived)>| Automation {
+        when: vec![field(when)],
+        sets,
+        user: "geocoder".to_owned(),
+        delay: TimeDelta::milliseconds(5),
+    };
+    let rewritten = |by| Derived::Rewritten {
+        field: field(NATIVE_CITY),
+        by,
+    };
+    match (automates, at) {
         // In one transaction with whatever changes the city, our writes too.
-        (true, 0) => shape.with_trigger(Trigger {
+        (Automates::Aside, 0) => shape.with_trigger(Trigger {
             when: field(NATIVE_CITY),
             sets: field(NATIVE_CREDIT),
             to: Derived::Counted,
         }),
-        // Later, in the name of somebody who is neither a person nor us.
-        (true, 1) => shape.with_automation(Automation {
-            when: vec![field(NATIVE_CITY)],
-            sets: vec![
-                (
-                    field(NATIVE_NOTE),
-                    Derived::Joined(vec![field(NATIVE_CODE), field(NATIVE_CITY)]),
-                ),
+        (Automates::Aside, 1) => {
+            let note = Derived::Joined(vec![field(NATIVE_CODE), field(NATIVE_CITY)]);
+            let sets = vec![
+                (field(NATIVE_NOTE), note),
                 (field(NATIVE_CREDIT), Derived::Counted),
-            ],
-            user: "geocoder".to_owned(),
-            delay: TimeDelta::milliseconds(5),
-        }),
+            ];
+            shape.with_automation(later(NATIVE_CITY, sets))
+        }
+        (Automates::InACircle, 0 | 1) => {
+            let liking = if at == 0 {
+                Normaliser::Lowercase
+            } else {
+                Normaliser::Uppercase
+            };
+            let sets = vec![(field(NATIVE_CITY), rewritten(liking))];
+            shape.with_automation(later(NATIVE_CITY, sets))
+        }
+        (Automates::ForEver, 0 | 1) => {
+            let sets = vec![(field(NATIVE_CREDIT), Derived::Counted)];
+            shape.with_automation(later(NATIVE_CREDIT, sets))
+        }
         _ => shape,
     }
 }

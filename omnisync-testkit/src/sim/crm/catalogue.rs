@@ -10,8 +10,9 @@ use super::systems::Manners;
 use crate::fake::crm::Removing;
 
 /// Everything worth seeing at least once.
-pub const MARKS: [&str; 34] = [
+pub const MARKS: [&str; 35] = [
     "applied",
+    "automations stopped",
     "conflict resolved",
     "created",
     "echo",
@@ -164,6 +165,15 @@ fn of_rules() -> Vec<CrmScenario> {
         flows("crm-3-automation", 3)
             .with_automation()
             .with_any_acts(5, true),
+        flows("crm-2-circle", 2)
+            .with_automations_in_a_circle()
+            .with_any_acts(4, true),
+        flows("crm-3-circle", 3)
+            .with_automations_in_a_circle()
+            .with_any_acts(4, true),
+        flows("crm-2-counting", 2)
+            .with_automations_for_ever()
+            .with_any_acts(3, true),
         flows("crm-2-deletes", 2)
             .with_removing(Removing::Deletes)
             .with_any_acts(6, true),

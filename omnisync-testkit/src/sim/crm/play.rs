@@ -295,6 +295,13 @@ impl CrmPlay {
             Choice::Value { .. } => "value entered",
             _ => "conflict resolved",
         });
+        if matches!(conflict.subject, ConflictSubject::Oscillation { .. }) {
+            // Else they answer what is decided, too.
+            self.sim.mark("automations stopped");
+            for system in &self.systems {
+                system.crm.stop_automations();
+            }
+        }
         match self.decide(conflict, choice) {
             Ok(()) => self.auditor.resolved(&self.links()),
             Err(error) => self.sim.violate(Violation::new("I-S3", error)),

@@ -11,7 +11,7 @@ use super::super::violation::Violation;
 use super::super::world::Sim;
 use super::act::Act;
 use super::audit::Auditor;
-use super::blueprint::{Blueprint, Setup};
+use super::blueprint::{Automates, Blueprint, Setup};
 use super::environment::BadDay;
 use super::facts::{self, FactsPlay, Witness};
 use super::host::{CrmHost, CrmPorts, Syncing, quick};
@@ -156,7 +156,22 @@ impl CrmScenario {
     /// one some time later, both in a field that all share.
     #[must_use]
     pub fn with_automation(mut self) -> Self {
-        self.setup.automates = true;
+        self.setup.automates = Automates::Aside;
+        self.drawn_up()
+    }
+
+    /// The same; the first two systems rewrite the city some time after it was changed, each to its own
+    /// liking, so that they answer each other until somebody switches that off.
+    #[must_use]
+    pub fn with_automations_in_a_circle(mut self) -> Self {
+        self.setup.automates = Automates::InACircle;
+        self.drawn_up()
+    }
+
+    /// The same; the first two systems count up, some time later, the very field that was changed.
+    #[must_use]
+    pub fn with_automations_for_ever(mut self) -> Self {
+        self.setup.automates = Automates::ForEver;
         self.drawn_up()
     }
 

@@ -48,6 +48,7 @@ impl Auditor {
         if let Some(known) = books.links.get(&record.link) {
             self.check_versions(&known.record, &record);
             self.check_origins(books, &known.record, &record);
+            self.check_answers(known, &mut books.answers, &record);
         }
         for (system, member) in &record.members {
             let Some(intent) = member.intent.as_ref().filter(|one| !one.acknowledged) else {
@@ -194,9 +195,15 @@ impl Auditor {
                 // its place.
                 continue;
             }
+            // One that nobody knew the end of may land behind a later version, which has to be told
+            // once more.
+            let landed = member.unfinished.as_ref();
             for (field, held) in member.fields.iter() {
-                let synced = now.fields.get(field.as_str()).map_or(0, |one| one.synced);
-                if synced < held.synced {
+                let name = field.as_str();
+                let synced = now.fields.get(name).map_or(0, |one| one.synced);
+                let late = landed.and_then(|write| write.fields.get(name));
+                let is_late = late.is_some_and(|write| write.version == synced);
+                if synced < held.synced && !is_late {
                     fell(&format!("{field} at {system}"), held.synced, synced);
                 }
             }

@@ -1,5 +1,6 @@
 //! Checks the promises of CRM sync, from what really happens at its ports.
 
+mod answers;
 mod finish;
 mod ledgers;
 mod writes;
@@ -8,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
 use omnisync_core::crm::ledger::{Intent, LinkRecord};
 use omnisync_core::crm::{FieldName, ForeignId, LinkId, SystemName, Text, Value, VersionToken};
 use omnisync_core::error::ErrorKind;
@@ -21,7 +23,7 @@ use super::systems::System;
 use crate::fault::{Call, Observer, Seen};
 
 /// The promises that are checked, and what each says.
-pub const INVARIANTS: [(&str, &str); 9] = [
+pub const INVARIANTS: [(&str, &str); 10] = [
     (
         "I-S1",
         "every system ends with what it makes of the agreed value",
@@ -43,6 +45,10 @@ pub const INVARIANTS: [(&str, &str); 9] = [
     (
         "I-S7",
         "nothing is removed or brought back without a person's word",
+    ),
+    (
+        "I-S8",
+        "automations that answer each other are stopped, and a person is asked",
     ),
     ("I-S9", "a write carries what is newer and nothing else"),
     (
@@ -68,6 +74,9 @@ struct Books {
     founded: BTreeMap<LinkId, Text>,
     /// The links of which each record ever was a part.
     homes: BTreeMap<ForeignId, BTreeSet<LinkId>>,
+    /// When each field of a link got a version by what systems do by themselves, since a person last
+    /// changed it.
+    answers: BTreeMap<(LinkId, FieldName), Vec<DateTime<Utc>>>,
     /// Every write that was ever announced.
     announced: Vec<(LinkId, SystemName, Intent)>,
     /// The newest change of each record that a read showed, as its number in the system's log.
@@ -135,6 +144,7 @@ impl Auditor {
             links: BTreeMap::new(),
             founded: BTreeMap::new(),
             homes: BTreeMap::new(),
+            answers: BTreeMap::new(),
             announced: Vec::new(),
             shown: BTreeMap::new(),
             sights: BTreeMap::new(),

@@ -51,6 +51,23 @@ fn members() -> Vec<Specimen> {
             }),
         ),
         Specimen::of_sync(
+            "answers-not-counted",
+            "how often systems answered each other is forgotten",
+            &["I-S8"],
+            [scenes::circle()],
+            on_store(|| {
+                seen(|link| {
+                    let names: Vec<_> = link.fields.names().cloned().collect();
+                    for name in names {
+                        if let Some(base) = link.fields.get_mut(name.as_str()) {
+                            base.answers.clear();
+                            base.reactions.clear();
+                        }
+                    }
+                })
+            }),
+        ),
+        Specimen::of_sync(
             "stale-read-believed",
             "a read that is behind what was read before counts as a change",
             &["I-S1", "I-S2", "I-S3", "I-S4"],

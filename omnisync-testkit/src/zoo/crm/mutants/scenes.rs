@@ -104,6 +104,13 @@ pub(super) fn weak_keys() -> CrmScenario {
         .with_any_acts(4, false)
 }
 
+/// Automations that answer each other.
+pub(super) fn circle() -> CrmScenario {
+    of("circle", 2)
+        .with_automations_in_a_circle()
+        .with_acts([created(), edit(1, Wording::New)])
+}
+
 /// The flows as they come, wherever mutants are hunted.
 pub(super) fn sound() -> Vec<Specimen> {
     vec![
@@ -116,5 +123,6 @@ pub(super) fn sound() -> Vec<Specimen> {
         Specimen::sound("sound-removal", removal()),
         Specimen::sound("sound-deletion", deletion()),
         Specimen::sound("sound-weak-keys", weak_keys()),
+        Specimen::sound("sound-circle", circle()),
     ]
 }

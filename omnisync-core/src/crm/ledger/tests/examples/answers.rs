@@ -6,10 +6,20 @@ use crate::crm::ledger::{ConflictSubject, Verdict};
 /// What is written to `system` is answered there in a later version by this value. True while
 /// nobody is asked.
 fn answered(shared: &mut Shared, system: &str, given: &str, answer: &str) -> bool {
+    answered_after(shared, TimeDelta::seconds(20), system, given, answer)
+}
+
+fn answered_after(
+    shared: &mut Shared,
+    pause: TimeDelta,
+    system: &str,
+    given: &str,
+    answer: &str,
+) -> bool {
     let write = format!("write {system}: name");
     assert_eq!(shared.step(), Some(write));
     shared.done(system, &[("name", given)]);
-    shared.now += TimeDelta::seconds(20);
+    shared.now += pause;
     shared.shows(system, &[("name", answer)]);
     !matches!(shared.verdict("name"), Verdict::Held { .. })
 }
@@ -39,6 +49,44 @@ fn automations_that_answer_each_other_later_are_stopped_and_seen() {
         ConflictSubject::Oscillation { .. }
     ));
     assert_eq!(shared.step(), None);
+}
+
+/// Answers, so many seconds apart, until somebody is asked; the next of `values` each time.
+fn answers_until_asked(seconds: i64, value: impl Fn(usize) -> String) -> usize {
+    let mut shared = Shared::holding(&[("name", "first")]);
+    shared.shows("a", &[("name", &value(0))]);
+    for answers in 1..100 {
+        let system = if answers % 2 == 1 { "b" } else { "a" };
+        let (given, answer) = (value(answers - 1), value(answers));
+        let pause = TimeDelta::seconds(seconds);
+        if !answered_after(&mut shared, pause, system, &given, &answer) {
+            return answers;
+        }
+    }
+    panic!("nobody is asked");
+}
+
+#[test]
+fn automations_that_answer_each_other_slowly_are_stopped_too() {
+    let circle = |at: usize| ["BERN", "bern"][at % 2].to_owned();
+    let count = |at: usize| at.to_string();
+    for minutes in [5, 30] {
+        assert_eq!(answers_until_asked(minutes * 60, circle), 17);
+        assert_eq!(answers_until_asked(minutes * 60, count), 33);
+    }
+}
+
+#[test]
+fn people_who_change_their_minds_now_and_then_are_left_alone() {
+    let mut shared = Shared::holding(&[("name", "first")]);
+    let words = ["open", "waiting"];
+    shared.shows("a", &[("name", words[0])]);
+    for turn in 1..=100 {
+        let system = if turn % 2 == 1 { "b" } else { "a" };
+        let (given, answer) = (words[(turn + 1) % 2], words[turn % 2]);
+        let pause = TimeDelta::hours(2);
+        assert!(answered_after(&mut shared, pause, system, given, answer));
+    }
 }
 
 #[test]
