@@ -10,7 +10,7 @@ use super::systems::Manners;
 use crate::fake::crm::Removing;
 
 /// Everything worth seeing at least once.
-pub const MARKS: [&str; 35] = [
+pub const MARKS: [&str; 36] = [
     "applied",
     "automations stopped",
     "conflict resolved",
@@ -34,6 +34,7 @@ pub const MARKS: [&str; 35] = [
     "overflow",
     "overruled",
     "parked",
+    "record chosen",
     "record locked",
     "records merged",
     "referred",

@@ -270,8 +270,13 @@ impl CrmPlay {
         let takes = sides.into_iter().map(|system| Choice::Take { system });
         let choices: Vec<Choice> = match &conflict.subject {
             // The key may stay taken: only that the record is another thing ends it for sure.
-            ConflictSubject::DuplicateKey { .. } => {
-                std::iter::once(Choice::Apart).chain(takes).collect()
+            ConflictSubject::DuplicateKey { id, other, .. } => {
+                let is_free = other.is_none() && !self.is_linked(id);
+                let second = is_free.then(|| Choice::Record { id: id.clone() });
+                std::iter::once(Choice::Apart)
+                    .chain(takes)
+                    .chain(second)
+                    .collect()
             }
             // Somebody may know better than all of them.
             ConflictSubject::Field { field } | ConflictSubject::Oscillation { field }
@@ -293,6 +298,7 @@ impl CrmPlay {
         };
         self.sim.mark(match choice {
             Choice::Value { .. } => "value entered",
+            Choice::Record { .. } => "record chosen",
             _ => "conflict resolved",
         });
         if matches!(conflict.subject, ConflictSubject::Oscillation { .. }) {
@@ -306,6 +312,13 @@ impl CrmPlay {
             Ok(()) => self.auditor.resolved(&self.links()),
             Err(error) => self.sim.violate(Violation::new("I-S3", error)),
         }
+    }
+
+    /// A link counts on the record.
+    fn is_linked(&self, id: &ForeignId) -> bool {
+        let links = self.links();
+        let mut members = links.iter().flat_map(|link| link.members.values());
+        members.any(|member| member.id.as_ref() == Some(id))
     }
 
     fn decide(&self, conflict: &Conflict, choice: Choice) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! What is checked when a ledger is stored.
 
 use omnisync_core::crm::ledger::{
-    Base, ConflictSubject, IntentKind, LinkRecord, Presence, Verdict,
+    Base, Choice, ConflictState, ConflictSubject, IntentKind, LinkRecord, Presence, Verdict,
 };
 use omnisync_core::crm::{
     FieldName, ForeignId, LinkId, Patch, ReferenceTarget, SystemName, Text, Value,
@@ -229,7 +229,7 @@ impl Auditor {
                 continue;
             }
             // A record that was another link's has from there what it brings.
-            if books.was_of_another(after, field, base) {
+            if books.was_of_another(after, field, base) || was_chosen(after, base) {
                 continue;
             }
             let detail = format!(
@@ -337,6 +337,18 @@ impl Books {
             .filter(move |(of, at, intent)| (*of, at, intent.kind) == (link, system, kind))
             .map(|(_, _, intent)| intent)
     }
+}
+
+/// A person said that the record is the one that is meant, which brings what it holds.
+fn was_chosen(link: &LinkRecord, base: &Base) -> bool {
+    let member = link.members.get(&base.origin);
+    let id = member.and_then(|member| member.id.as_ref());
+    link.conflicts.iter().any(|conflict| match &conflict.state {
+        ConflictState::Resolved { choice, .. } | ConflictState::Propagated { choice, .. } => {
+            matches!(choice, Choice::Record { id: chosen } if Some(chosen) == id)
+        }
+        _ => false,
+    })
 }
 
 /// A person or the system itself set the field to this value there.
