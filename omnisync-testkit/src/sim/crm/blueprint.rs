@@ -22,10 +22,6 @@ use crate::fake::crm::{
 
 /// What differs between the systems of scenarios.
 #[derive(Debug, Clone)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "scenarios switch each on for itself"
-)]
 pub(super) struct Setup {
     pub(super) systems: usize,
     pub(super) manners: Manners,

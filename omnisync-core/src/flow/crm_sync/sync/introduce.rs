@@ -1,7 +1,5 @@
 //! A record that was hinted at: to which link it belongs, and what becomes of its hints.
 
-use std::collections::VecDeque;
-
 use chrono::{DateTime, TimeDelta, Utc};
 use tracing::warn;
 
@@ -33,11 +31,7 @@ enum Claim {
 }
 
 impl CrmSync {
-    pub(super) async fn record(
-        &self,
-        entry: RecordEntry,
-        waiting: &VecDeque<RecordEntry>,
-    ) -> CrmItem {
+    pub(super) async fn record(&self, entry: RecordEntry, waiting: &[RecordEntry]) -> CrmItem {
         let mut item = CrmItem {
             entity: Some(entry.entity.clone()),
             record: Some((entry.system.clone(), entry.id.clone())),
@@ -68,7 +62,7 @@ impl CrmSync {
         &self,
         entry: &RecordEntry,
         item: &mut CrmItem,
-        waiting: &VecDeque<RecordEntry>,
+        waiting: &[RecordEntry],
     ) -> Result<CrmWork, PortError> {
         let hint = (&entry.system, &entry.id);
         let known = match item.link {
@@ -122,8 +116,7 @@ impl CrmSync {
                                 Joined::Behind(first) => Some((&entry.system, first)),
                                 _ => None,
                             };
-                            let none = VecDeque::new();
-                            let first = self.work(found, first, &[], &none, &mut item.notices);
+                            let first = self.work(found, first, &[], &[], &mut item.notices);
                             if let Some(CrmWork::Busy) = first.await? {
                                 let until = self.worker.now() + STALE_PAUSE;
                                 self.settle(entry, None, Some(until), None).await?;

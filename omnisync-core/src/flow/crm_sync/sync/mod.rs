@@ -5,7 +5,6 @@ mod introduce;
 mod key;
 mod merge;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -93,10 +92,10 @@ impl CrmSync {
         for unreadable in records.unreadable {
             outcome.items.push(self.set_aside(unreadable).await);
         }
-        let mut waiting = VecDeque::from(records.found);
-        while let Some(entry) = waiting.pop_front() {
+        let mut waiting = records.found.into_iter();
+        while let Some(entry) = waiting.next() {
             let before = entry.link;
-            let item = self.record(entry, &waiting).await;
+            let item = self.record(entry, waiting.as_slice()).await;
             linked |= before.is_none() && item.link.is_some();
             let is_busy = asks_for_time(&item.work);
             outcome.items.push(item);
@@ -122,8 +121,7 @@ impl CrmSync {
         }
         for link in links {
             let mut notices = Vec::new();
-            let none = VecDeque::new();
-            let worked = self.work(link.link, None, &[], &none, &mut notices);
+            let worked = self.work(link.link, None, &[], &[], &mut notices);
             let work = match worked.await {
                 Ok(Some(work)) => work,
                 Ok(None) => continue,
@@ -183,7 +181,7 @@ impl CrmSync {
         link: LinkId,
         hint: Option<(&SystemName, &ForeignId)>,
         told: &[Told],
-        waiting: &VecDeque<RecordEntry>,
+        waiting: &[RecordEntry],
         notices: &mut Vec<CrmNotice>,
     ) -> Result<Option<CrmWork>, PortError> {
         let mut tally = Tally::default();
