@@ -7,6 +7,9 @@
 //! | [`CrmSync`] | looks, decides with the ledger, writes where a system is behind |
 //! | [`CrmDesk`] | says what is known of a record and why, lists what is open or waits, and takes decisions of people |
 //!
+//! A host that tells people what they have to decide reads [`CrmItem::notices`] after each run, and
+//! lists what is open with [`CrmDesk`].
+//!
 //! A hint is acknowledged once it is stored. Nothing of it is believed: the record is read, and
 //! [`ledger`](crate::crm::ledger) says what follows.
 
