@@ -357,3 +357,17 @@ fn an_automation_that_waits_is_counted() {
     fixture.clock.advance(SECOND);
     assert_eq!(crm.automations_waiting(), 0);
 }
+
+#[test]
+fn automations_that_are_switched_off_change_nothing_any_more() {
+    let (fixture, crm, id) = one();
+    assert_eq!(crm.automations_waiting(), 1);
+    crm.stop_automations();
+    fixture.clock.advance(SECOND);
+    crm.edit(&id, fields(&[("City", text("Bern"))]), "ann")
+        .unwrap();
+    fixture.clock.advance(SECOND);
+    let log = crm.changes_log(0);
+    assert!(log.iter().all(|one| one.cause != ChangeCause::Automation));
+    assert_eq!((crm.automations_waiting(), crm.run_automations()), (0, 0));
+}
