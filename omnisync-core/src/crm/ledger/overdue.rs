@@ -1,6 +1,6 @@
 //! What has waited for longer than the rules allow, which people are told once.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 
 use super::member::Presence;
 use super::policy::SyncPolicy;
@@ -48,9 +48,6 @@ impl LinkRecord {
     /// What has waited for too long since the last time that this was asked: each is told once, and
     /// counts as told when the record is stored.
     pub fn overdue(&mut self, policy: &SyncPolicy, now: DateTime<Utc>) -> Vec<Overdue> {
-        let Some(limit) = policy.park_deadline() else {
-            return Vec::new();
-        };
         let mut all = Vec::new();
         for (system, member) in self.members.iter_mut() {
             let mut tell = |cause, since| {
@@ -61,7 +58,7 @@ impl LinkRecord {
                 });
             };
             if let Some(obstacle) = &mut member.obstacle
-                && is_news(&mut obstacle.overdue, obstacle.since, limit, now)
+                && is_news(&mut obstacle.overdue, obstacle.since, policy, now)
             {
                 let reason = obstacle.reason.clone();
                 tell(OverdueCause::Obstacle { reason }, obstacle.since);
@@ -71,14 +68,14 @@ impl LinkRecord {
             }
             for (field, awaited) in member.awaiting.iter_mut() {
                 if let Some(since) = awaited.since
-                    && is_news(&mut awaited.overdue, since, limit, now)
+                    && is_news(&mut awaited.overdue, since, policy, now)
                 {
                     let (field, reference) = (field.clone(), awaited.reference.clone());
                     tell(OverdueCause::Reference { field, reference }, since);
                 }
             }
             for (field, refusal) in member.refused.iter_mut() {
-                if is_news(&mut refusal.overdue, refusal.since, limit, now) {
+                if is_news(&mut refusal.overdue, refusal.since, policy, now) {
                     let (field, reason) = (field.clone(), refusal.reason.clone());
                     tell(OverdueCause::Refused { field, reason }, refusal.since);
                 }
@@ -92,12 +89,11 @@ impl LinkRecord {
 fn is_news(
     told: &mut Option<DateTime<Utc>>,
     since: DateTime<Utc>,
-    limit: TimeDelta,
+    policy: &SyncPolicy,
     now: DateTime<Utc>,
 ) -> bool {
-    let is_over = since
-        .checked_add_signed(limit)
-        .is_some_and(|deadline| deadline <= now);
+    let deadline = policy.deadline(since);
+    let is_over = deadline.is_some_and(|deadline| deadline <= now);
     let is_news = is_over && told.is_none();
     if is_news {
         *told = Some(now);

@@ -54,7 +54,7 @@ impl Awaited {
 
     /// When it has waited for too long; `None` for never.
     fn deadline(&self, policy: &SyncPolicy) -> Option<DateTime<Utc>> {
-        self.since?.checked_add_signed(policy.park_deadline()?)
+        policy.deadline(self.since?)
     }
 }
 

@@ -1,4 +1,4 @@
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::crm::fields::Fields;
@@ -118,8 +118,9 @@ impl SyncPolicy {
         seconds(self.park_retry_seconds)
     }
 
-    pub(super) fn park_deadline(&self) -> Option<TimeDelta> {
-        self.park_deadline_seconds.map(seconds)
+    /// When what waits since then is overdue; `None` for never.
+    pub(super) fn deadline(&self, since: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        since.checked_add_signed(self.park_deadline_seconds.map(seconds)?)
     }
 
     pub(super) fn park_overdue_retry(&self) -> TimeDelta {

@@ -10,7 +10,8 @@ use omnisync_core::crm::{
     Native, Origin, SystemName,
 };
 use omnisync_core::flow::{
-    CrmDesk, CrmSync, CrmSyncOutcome, CrmSystem, CrmWork, EchoRule, Hear, Landscape, Worker,
+    CrmDesk, CrmNotice, CrmSync, CrmSyncOutcome, CrmSystem, CrmWork, EchoRule, Hear, Landscape,
+    Worker,
 };
 use omnisync_core::id::WorkerId;
 use omnisync_core::port::{Clock, CrmCapability, CrmSink, Precondition, StateStore};
@@ -24,6 +25,9 @@ use omnisync_testkit::fake::{
 use omnisync_testkit::ids::SeqIds;
 
 use super::moody::Moody;
+
+/// How long the default rules let something wait before people are told.
+pub(super) const DEADLINE_SECONDS: u64 = 86_400;
 
 pub(super) fn system(name: &str) -> SystemName {
     SystemName::new(name).unwrap()
@@ -466,6 +470,19 @@ impl Office {
             }
         }
         panic!("it is never quiet");
+    }
+
+    /// What people are told until nothing is left to do.
+    pub(super) fn told(&self) -> Vec<CrmNotice> {
+        let mut notices = Vec::new();
+        loop {
+            self.hear_events();
+            let outcome = self.run();
+            if outcome.items.is_empty() {
+                return notices;
+            }
+            notices.extend(outcome.items.into_iter().flat_map(|item| item.notices));
+        }
     }
 
     pub(super) fn pass(&self, seconds: u64) {

@@ -4,23 +4,7 @@ use omnisync_core::crm::ledger::{Conflict, FieldPolicy, Overdue, OverdueCause};
 use omnisync_core::error::ErrorKind;
 use omnisync_core::flow::CrmNotice;
 
-use super::kit::{Office, field, system};
-
-/// How long the default rules let something wait.
-const DEADLINE_SECONDS: u64 = 86_400;
-
-/// What is told until nothing is left to do.
-fn told(office: &Office) -> Vec<CrmNotice> {
-    let mut notices = Vec::new();
-    loop {
-        office.hear_events();
-        let outcome = office.run();
-        if outcome.items.is_empty() {
-            return notices;
-        }
-        notices.extend(outcome.items.into_iter().flat_map(|item| item.notices));
-    }
-}
+use super::kit::{DEADLINE_SECONDS, Office, field, system};
 
 fn conflicts(notices: &[CrmNotice]) -> Vec<&Conflict> {
     let conflicts = notices.iter().filter_map(|notice| match notice {
@@ -52,24 +36,24 @@ fn a_conflict_that_a_person_decides_is_told_once() {
     office.settle();
 
     race(&office, ["Name", "cr_name"]);
-    let first = told(&office);
+    let first = office.told();
     let open = office.open("sf", &id);
     assert_eq!(conflicts(&first), open.iter().collect::<Vec<_>>());
     assert_eq!(open.len(), 1);
 
     office.pass(DEADLINE_SECONDS);
     office.edit("sf", &id, &[("Name", Some("Again from sf"))]);
-    assert_eq!(told(&office), []);
+    assert_eq!(office.told(), []);
 
     race(&office, ["City", "cr_city"]);
-    let second = told(&office);
+    let second = office.told();
     assert_eq!(conflicts(&second).len(), 1, "{second:?}");
     assert_ne!(conflicts(&second)[0].id, open[0].id);
 
     for conflict in &office.open("sf", &id) {
         office.take(conflict, "dv");
     }
-    assert_eq!(told(&office), []);
+    assert_eq!(office.told(), []);
 }
 
 #[test]
@@ -78,7 +62,7 @@ fn a_conflict_that_a_rule_decides_is_kept_and_asks_nobody() {
     let id = office.create("sf", &[("Code__c", "B-1"), ("Name", "Alpha")]);
     office.settle();
     race(&office, ["Name", "cr_name"]);
-    assert_eq!(told(&office), []);
+    assert_eq!(office.told(), []);
     assert_eq!(office.conflicts("sf", &id).len(), 1);
 }
 
@@ -89,14 +73,14 @@ fn a_value_that_a_system_refuses_for_too_long_is_told_once() {
     office.settle();
     let refused = |name| {
         office.edit("sf", &id, &[("Name", Some(name))]);
-        assert_eq!(told(&office), []);
+        assert_eq!(office.told(), []);
         let link = office.link("Brand", "sf", &id);
         let refusal = link.members[&system("dv")].refused.get("name").cloned();
         refusal.expect("dv refuses the value")
     };
     let first = refused("Unwanted");
     office.pass(DEADLINE_SECONDS - 60);
-    assert_eq!(told(&office), []);
+    assert_eq!(office.told(), []);
 
     // Tried again and refused again, it has waited since the first time.
     office.pass(3_600);
@@ -108,18 +92,18 @@ fn a_value_that_a_system_refuses_for_too_long_is_told_once() {
         },
         since: first.since,
     };
-    assert_eq!(told(&office), [CrmNotice::Overdue(expected)]);
+    assert_eq!(office.told(), [CrmNotice::Overdue(expected)]);
     for _ in 0..3 {
         office.pass(DEADLINE_SECONDS);
-        assert_eq!(told(&office), []);
+        assert_eq!(office.told(), []);
     }
 
     // Another value waits anew.
     office.edit("sf", &id, &[("Name", Some("Beta"))]);
-    assert_eq!(told(&office), []);
+    assert_eq!(office.told(), []);
     refused("Unwanted");
     office.pass(DEADLINE_SECONDS + 3_600);
-    let notices = told(&office);
+    let notices = office.told();
     assert_eq!(overdue(&notices).len(), 1, "{notices:?}");
 }
 
@@ -128,18 +112,18 @@ fn a_record_that_a_system_takes_no_writes_of_for_too_long_is_told_once() {
     let office = Office::new();
     office.create("sf", &[("Code__c", "B-1"), ("Name", "Alpha")]);
     office.ways["dv"].refuse_writes(Some(ErrorKind::Denied));
-    assert_eq!(told(&office), []);
+    assert_eq!(office.told(), []);
     office.pass(DEADLINE_SECONDS);
-    let notices = told(&office);
+    let notices = office.told();
     let told_of = overdue(&notices);
     assert_eq!(told_of.len(), 1, "{notices:?}");
     assert_eq!(told_of[0].system, system("dv"));
     assert!(matches!(told_of[0].cause, OverdueCause::Obstacle { .. }));
     office.pass(DEADLINE_SECONDS);
-    assert_eq!(told(&office), []);
+    assert_eq!(office.told(), []);
 
     office.ways["dv"].refuse_writes(None);
     office.pass(DEADLINE_SECONDS);
-    assert_eq!(told(&office), []);
+    assert_eq!(office.told(), []);
     assert_eq!(office.crm("dv").records().len(), 1);
 }

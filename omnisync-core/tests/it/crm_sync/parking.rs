@@ -4,10 +4,7 @@ use omnisync_core::crm::ledger::{
 use omnisync_core::crm::{ForeignId, ReferenceTarget};
 use omnisync_core::flow::CrmNotice;
 
-use super::kit::{Office, field, system};
-
-/// How long the default rules let a reference wait.
-const DEADLINE_SECONDS: u64 = 86_400;
+use super::kit::{DEADLINE_SECONDS, Office, field, system};
 
 /// A shop in both systems whose brand has no code, so that nobody knows it yet.
 fn waiting(office: &Office) -> (ForeignId, ForeignId) {
@@ -21,18 +18,6 @@ fn waiting(office: &Office) -> (ForeignId, ForeignId) {
 fn awaited(office: &Office, shop: &ForeignId) -> Option<Awaited> {
     let link = office.link("Shop", "sf", shop);
     link.members[&system("sf")].awaiting.get("brand").cloned()
-}
-
-/// What is told while everything due is done.
-fn told(office: &Office) -> Vec<CrmNotice> {
-    let mut notices = Vec::new();
-    loop {
-        let outcome = office.run();
-        if outcome.items.is_empty() {
-            return notices;
-        }
-        notices.extend(outcome.items.into_iter().flat_map(|item| item.notices));
-    }
 }
 
 /// The brand that the shop of the other system points at.
@@ -49,10 +34,10 @@ fn a_reference_that_waits_for_too_long_is_told_once_and_says_since_when_and_for_
     assert!(first.since.is_some());
     assert_eq!(first.overdue, None);
     office.pass(DEADLINE_SECONDS - 60);
-    assert_eq!(told(&office), []);
+    assert_eq!(office.told(), []);
 
     office.pass(60);
-    let notices = told(&office);
+    let notices = office.told();
 
     let CrmNotice::Overdue(overdue) = &notices[0] else {
         panic!("{notices:?}");
@@ -76,7 +61,7 @@ fn a_reference_that_waits_for_too_long_is_told_once_and_says_since_when_and_for_
     assert!(kept.overdue > first.since);
     for _ in 0..3 {
         office.pass(DEADLINE_SECONDS);
-        assert_eq!(told(&office), []);
+        assert_eq!(office.told(), []);
     }
 }
 
@@ -170,7 +155,7 @@ fn a_record_that_is_gone_waits_for_nothing() {
     office.crm("sf").delete_by(&shop, "bob").unwrap();
     office.settle();
     office.pass(DEADLINE_SECONDS);
-    assert_eq!(told(&office), []);
+    assert_eq!(office.told(), []);
 }
 
 #[test]

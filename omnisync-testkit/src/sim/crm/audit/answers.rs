@@ -11,9 +11,11 @@ use super::super::systems::System;
 use super::{Auditor, Known};
 use crate::fake::crm::ChangeCause;
 
-/// Time in which answers are counted here: half of what the rules count in, since the clocks of
-/// workers differ.
+/// Time in which answers are counted as quick ones: half of what the rules count in, since the clocks
+/// of workers differ.
 const WHILE: TimeDelta = TimeDelta::seconds(300);
+
+/// Time in which all answers are counted, again half of what the rules do.
 const LONG: TimeDelta = TimeDelta::hours(12);
 
 /// Answers for each system that are too many in a day, whatever they say.

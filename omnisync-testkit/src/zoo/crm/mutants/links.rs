@@ -57,12 +57,9 @@ fn members() -> Vec<Specimen> {
             [scenes::circle()],
             on_store(|| {
                 seen(|link| {
-                    let names: Vec<_> = link.fields.names().cloned().collect();
-                    for name in names {
-                        if let Some(base) = link.fields.get_mut(name.as_str()) {
-                            base.answers.clear();
-                            base.reactions.clear();
-                        }
+                    for (_, base) in link.fields.iter_mut() {
+                        base.answers.clear();
+                        base.reactions.clear();
                     }
                 })
             }),
